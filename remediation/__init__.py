@@ -1,0 +1,1 @@
+"""The loop: observe, detect, decide, act, verify. Knows nothing of pages or websockets."""

@@ -1,0 +1,1 @@
+"""Decide: which playbook, which step, on which targets, and whether now."""

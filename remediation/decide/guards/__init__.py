@@ -1,0 +1,1 @@
+"""Guards: one file per reason not to act yet."""

@@ -1,0 +1,1 @@
+"""Detect: pure functions from series to verdicts. No database, no client."""

@@ -1,0 +1,1 @@
+"""Observe: what Prometheus and Alertmanager say."""

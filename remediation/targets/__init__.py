@@ -1,0 +1,1 @@
+"""What runs the targets: one file per backend."""

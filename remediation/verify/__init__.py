@@ -1,0 +1,1 @@
+"""Verify: is the fault gone, and did nothing else break."""
