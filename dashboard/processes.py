@@ -24,7 +24,7 @@ import threading
 import time
 import warnings
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import FrameType, TracebackType
@@ -40,7 +40,7 @@ PR_SET_PDEATHSIG = 1
 _libc = ctypes.CDLL(None, use_errno=True) if sys.platform == "linux" else None
 
 
-class ChildFailed(Exception):
+class ChildFailed(Exception):  # noqa: N818 - it reads as the sentence it is
     """A child ended before it was ready, or was not ready in time. The text holds its last lines."""
 
     def __init__(self, name: str, reason: str, lines: list[str]) -> None:
@@ -94,16 +94,17 @@ class _Running:
 class Family:
     """Children that live and stop together. Use from the main thread; `with Family() as family:` stops at the end."""
 
-    def __init__(self, *, out: TextIO = sys.stdout, colour: bool | None = None, name: str = "homeostat") -> None:
+    def __init__(self, *, out: TextIO | None = None, colour: bool | None = None, name: str = "homeostat") -> None:
         self.on_change: Callable[[dict[str, int]], None] | None = None  # told the pids after each start and restart
         self._name = name
-        self._out: TextIO | None = out
-        self._colour = _wants_colour(out) if colour is None else colour
+        self._out: TextIO | None = out or sys.stdout
+        self._colour = _wants_colour(self._out) if colour is None else colour
         self._palette = itertools.cycle(COLOURS)
         self._painted: dict[str, int] = {}
         self._width = max(len(name), 10)
         self._writing = threading.Lock()
         self._running: dict[str, _Running] = {}
+        self._afterwards: list[Callable[[], None]] = []
         self._handlers: dict[int, Any] = {}
         self._signal: int | None = None
         self._first_signal_at = 0.0
@@ -124,15 +125,23 @@ class Family:
         Raises ChildFailed when it ends before it is ready or is not ready in time; nothing of it is left then.
         Raises Interrupted when a signal comes meanwhile; `stop` then ends it with the others.
         """
-        if child.name in self._running:
-            raise ValueError(f"a child named {child.name} runs already")
+        self.start_together([child])
+        return self.pids()[child.name]
+
+    def start_together(self, children: Sequence[Child]) -> None:
+        """Start `children` at once and wait until all are ready: for those that do not need each other to start.
+
+        Raises as `start` does. The others of a child that failed go on until `stop`.
+        """
         self._watch_signals()
         with self._signals_deferred():
-            self._raise_if_interrupted()
-            running = self._spawn(child)
-            self._await_ready(running)
+            started = []
+            for child in children:
+                self._raise_if_interrupted()
+                started.append(self._spawn(child))
+            for running in started:
+                self._await_ready(running)
         self._tell()
-        return running.process.pid
 
     def run(self, child: Child) -> None:
         """Run `child` to its end, which is what `ready_within_s` limits; raises ChildFailed unless it ends with 0."""
@@ -160,13 +169,19 @@ class Family:
         return 0
 
     def stop(self) -> None:
-        """Stop all children, the last started first. Safe to call twice."""
+        """Stop all children, the last started first, then do what was left for afterwards. Safe to call twice."""
         with self._signals_deferred():
             while self._running:
                 self._end(next(reversed(self._running.values())))
+            while self._afterwards:
+                self._afterwards.pop()()
         for signum, handler in self._handlers.items():
             signal.signal(signum, handler)
         self._handlers.clear()
+
+    def afterwards(self, action: Callable[[], None]) -> None:
+        """Have `stop` call `action` once no child runs any more (the last given first): removing files, say."""
+        self._afterwards.append(action)
 
     def pids(self) -> dict[str, int]:
         """The pid of each child by its name, in the order of starting."""
@@ -180,10 +195,12 @@ class Family:
     # Starting
 
     def _spawn(self, child: Child) -> _Running:
+        if child.name in self._running:
+            raise ValueError(f"a child named {child.name} runs already")
         with warnings.catch_warnings():
             # Python warns of forking beside threads. Between fork and exec our child makes two system calls.
             warnings.simplefilter("ignore", DeprecationWarning)
-            process = subprocess.Popen(  # noqa: PLW1509 - the reason is in the line above
+            process = subprocess.Popen(
                 child.argv,
                 env={**os.environ, "PYTHONUNBUFFERED": "1", **(child.env or {})},
                 cwd=child.cwd,
@@ -193,7 +210,7 @@ class Family:
                 text=True,
                 errors="replace",
                 start_new_session=True,
-                preexec_fn=_tie_to(os.getpid()),
+                preexec_fn=_tie_to(os.getpid()),  # noqa: PLW1509 - see the line above
             )
         lines: deque[str] = deque(maxlen=LINES_KEPT)
         reader = threading.Thread(target=self._read, args=(child, process, lines), daemon=True)
@@ -317,9 +334,9 @@ class Family:
             self._width = max(self._width, len(name))
             prefix = f"{name:<{self._width}} |"
             if self._colour:
-                paint = self._painted.setdefault(name, 0) or next(self._palette)
-                self._painted[name] = paint
-                prefix = f"\x1b[{paint}m{prefix}\x1b[0m"
+                if name not in self._painted:
+                    self._painted[name] = next(self._palette)
+                prefix = f"\x1b[{self._painted[name]}m{prefix}\x1b[0m"
             try:
                 if self._out is not None:
                     self._out.write(f"{prefix} {line}\n")
@@ -330,7 +347,10 @@ class Family:
 
 def die_with_parent() -> None:
     """Have the kernel send this process SIGTERM when its parent ends; stop at once when it has ended already."""
-    _tie_to(os.getppid())()
+    parent = os.getppid()
+    _ask_for_sigterm_at_its_end()
+    if os.getppid() != parent:
+        os.kill(os.getpid(), signal.SIGTERM)
 
 
 def free_port(host: str = "127.0.0.1") -> int:
@@ -374,21 +394,32 @@ def _how_it_ended(code: int) -> str:
 
 
 def _tie_to(parent: int) -> Callable[[], None]:
-    """A function that has the kernel end the calling process (SIGTERM) when the process `parent` ends."""
+    """What a forked child does before it becomes its program: tie its life to the process `parent`."""
 
     def tie() -> None:
-        if _libc is None:
-            return
-        _libc.prctl(PR_SET_PDEATHSIG, int(signal.SIGTERM), 0, 0, 0)
+        # Our own handlers are still in place; a signal they took now would be lost with them.
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        _ask_for_sigterm_at_its_end()
         if os.getppid() != parent:  # it ended before the kernel was asked
-            os.kill(os.getpid(), signal.SIGTERM)
+            os._exit(1)
 
     return tie
 
 
+def _ask_for_sigterm_at_its_end() -> None:
+    """Linux only. Elsewhere the children of a starter that was killed have to be ended by hand."""
+    if _libc is not None:
+        _libc.prctl(PR_SET_PDEATHSIG, int(signal.SIGTERM), 0, 0, 0)
+
+
 def _kill_session(leader: int) -> None:
     """SIGKILL everything in the session `leader` opened: also programs it put into groups of their own."""
-    while members := _session(leader):
+    if not Path("/proc/self/stat").exists():
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(leader, signal.SIGKILL)
+        return
+    deadline = time.monotonic() + 5  # a process that hangs in the kernel must not hold up the others
+    while time.monotonic() < deadline and (members := _session(leader)):
         for pid in members:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
@@ -396,11 +427,7 @@ def _kill_session(leader: int) -> None:
 
 
 def _session(leader: int) -> list[int]:
-    """The living processes of a session. Without /proc: its leader's process group, if there is one."""
-    if not Path("/proc/self/stat").exists():
-        with contextlib.suppress(ProcessLookupError, PermissionError):
-            os.killpg(leader, signal.SIGKILL)
-        return []
+    """The living processes of a session."""
     return [pid for pid, state, session in _processes() if session == leader and state not in "ZX"]
 
 
