@@ -1,0 +1,12 @@
+"""Registers the face with Django and connects the loop's announcements to the browsers."""
+
+from django.apps import AppConfig
+
+
+class DashboardConfig(AppConfig):
+    name = "dashboard"
+
+    def ready(self) -> None:
+        from dashboard.live import publish  # noqa: PLC0415 - needs loaded models
+
+        publish.connect()

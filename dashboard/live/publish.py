@@ -1,0 +1,4 @@
+"""Announces committed changes to the browsers."""
+
+
+def connect() -> None: ...

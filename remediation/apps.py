@@ -1,0 +1,15 @@
+"""Registers the loop with Django."""
+
+from django.apps import AppConfig
+from django.db.models.signals import post_migrate
+
+
+class RemediationConfig(AppConfig):
+    name = "remediation"
+    verbose_name = "Homeostat"
+
+    def ready(self) -> None:
+        from remediation import checks  # noqa: F401, PLC0415 - registers the system checks
+        from remediation.models.roles import ensure_roles  # noqa: PLC0415 - models are ready only now
+
+        post_migrate.connect(ensure_roles, sender=self)

@@ -1,0 +1,55 @@
+"""Field kinds and checks that several models share."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from django.core.exceptions import ValidationError
+from django.db import models
+
+from remediation import matchers, registry
+from remediation.exceptions import ConfigurationError, MatcherError
+
+LABEL_NAME = re.compile(r"[a-zA-Z_][a-zA-Z0-9_]*")
+SECRET_REF = re.compile(r"(env:[A-Za-z_][A-Za-z0-9_]*|file:/[^\x00\n]+)")
+
+
+def validate_matchers(text: str) -> None:
+    try:
+        matchers.parse(text)
+    except MatcherError as error:
+        raise ValidationError(str(error)) from error
+
+
+def validate_labels(labels: Any) -> None:
+    """A flat object of label names to texts."""
+    if not isinstance(labels, dict):
+        raise ValidationError('Write an object such as {"team": "shop"}.')
+    for name, value in labels.items():
+        if not LABEL_NAME.fullmatch(str(name)):
+            raise ValidationError(f"{name!r} is no label name: letters, digits and underscores, no digit first.")
+        if not isinstance(value, str) or "\x00" in value:
+            raise ValidationError(f"The value of label {name!r} must be a text.")
+
+
+def validate_secret_ref(text: str) -> None:
+    if text and not SECRET_REF.fullmatch(text):
+        raise ValidationError("Write where the secret is, not the secret: env:NAME or file:/path.")
+
+
+def clean_params(kind: str, name: str, params: dict[str, Any]) -> None:
+    """Check a plug-in's parameters against its own schema. Raises ValidationError on `params` (or on the name)."""
+    lookup = {"detector": registry.detector, "backend": registry.backend, "verb": registry.verb}[kind]
+    try:
+        plugin = lookup(name)
+    except ConfigurationError as error:
+        raise ValidationError({kind: str(error)}) from error
+    try:
+        plugin.parse(params)
+    except ConfigurationError as error:
+        raise ValidationError({"params": str(error)}) from error
+
+
+class Seconds(models.FloatField):
+    """A time span in seconds."""

@@ -1,0 +1,23 @@
+"""Signs of life of the stages: the loop watches itself."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from django.db import models
+
+
+class Heartbeat(models.Model):
+    stage = models.CharField(max_length=100, unique=True)
+    at = models.DateTimeField()
+    every_s = models.FloatField(default=0, help_text="How often a sign is expected; 0 only on demand.")
+    detail = models.JSONField(default=dict)
+
+    def __str__(self) -> str:
+        return self.stage
+
+    @classmethod
+    def beat(cls, stage: str, *, now: datetime, every_s: float = 0, detail: dict[str, object] | None = None) -> None:
+        values = {"at": now, "every_s": every_s, "detail": detail or {}}
+        if not cls.objects.filter(stage=stage).update(**values):
+            cls.objects.get_or_create(stage=stage, defaults=values)

@@ -1,0 +1,127 @@
+"""What counts as out of range."""
+
+from __future__ import annotations
+
+import math
+from datetime import datetime
+from typing import Any
+
+from django.core.exceptions import ValidationError
+from django.core.validators import MinValueValidator
+from django.db import models
+
+from remediation.models.base import Seconds, clean_params, validate_labels
+from remediation.models.service import Service
+from remediation.models.source import Source
+from remediation.states import Severity
+
+GOLDEN = 0.6180339887498949
+"""Multiples of it spread evenly over an interval, so rules with one interval are not asked all at once."""
+
+VERSIONED = (
+    "name source_id service_id query detector params interval_s for_s keep_firing_for_s severity labels annotations"
+).split()
+
+
+class Rule(models.Model):
+    name = models.CharField(
+        max_length=100, unique=True, help_text="Becomes the label alertname, which playbooks match on."
+    )
+    source = models.ForeignKey(Source, on_delete=models.PROTECT, related_name="rules")
+    service = models.ForeignKey(
+        Service,
+        on_delete=models.SET_NULL,
+        null=True,
+        blank=True,
+        related_name="rules",
+        help_text="Left empty: the service whose matchers fit the series.",
+    )
+    query = models.TextField(
+        help_text="PromQL that returns the value to be judged, without a comparison. "
+        "For the detector firing alert: matchers of the alerts."
+    )
+    detector = models.CharField(max_length=50)
+    params = models.JSONField("parameters", default=dict, blank=True)
+    interval_s = Seconds("interval (s)", default=15, validators=[MinValueValidator(1)])
+    for_s = Seconds("for (s)", default=0, validators=[MinValueValidator(0)], help_text="Bad this long before it fires.")
+    keep_firing_for_s = Seconds(
+        "keep firing for (s)", default=0, validators=[MinValueValidator(0)], help_text="Good this long before it is over."
+    )
+    severity = models.CharField(max_length=10, choices=[(s, s) for s in Severity], default=Severity.WARNING)
+    labels = models.JSONField(default=dict, blank=True, validators=[validate_labels])
+    annotations = models.JSONField(default=dict, blank=True, validators=[validate_labels])
+    enabled = models.BooleanField(default=True)
+    version = models.PositiveIntegerField(default=0, editable=False)
+
+    class Meta:
+        ordering = ["name"]
+
+    def __str__(self) -> str:
+        return self.name
+
+    def clean(self) -> None:
+        clean_params("detector", self.detector, self.params)
+        if not self.query.strip():
+            raise ValidationError({"query": "A rule needs a query."})
+
+    def body(self) -> dict[str, Any]:
+        """What a version keeps."""
+        return {name: getattr(self, name) for name in VERSIONED}
+
+    def slot(self, now: float) -> int:
+        """The number of the interval that `now` falls into, shifted per rule."""
+        return math.floor((now - self.offset_s) / self.interval_s)
+
+    @property
+    def offset_s(self) -> float:
+        return ((self.pk or 0) * GOLDEN % 1.0) * self.interval_s
+
+    def next_slot_at(self, now: float) -> float:
+        return (self.slot(now) + 1) * self.interval_s + self.offset_s
+
+    def keep_version(self, *, author: str, now: datetime) -> RuleVersion:
+        """Write a new version when anything that is judged by has changed; the newest one otherwise."""
+        latest = self.versions.order_by("-number").first()
+        if latest is not None and latest.body == self.body():
+            return latest
+        number = latest.number + 1 if latest else 1
+        Rule.objects.filter(pk=self.pk).update(version=number)
+        self.version = number
+        return RuleVersion.objects.create(rule=self, number=number, body=self.body(), author=author, at=now)
+
+
+class RuleVersion(models.Model):
+    """A rule as it was, so that an incident and a plan can say what they were judged by."""
+
+    rule = models.ForeignKey(Rule, on_delete=models.CASCADE, related_name="versions")
+    number = models.PositiveIntegerField()
+    body = models.JSONField()
+    author = models.CharField(max_length=150)
+    at = models.DateTimeField()
+
+    class Meta:
+        ordering = ["-number"]
+        constraints = [models.UniqueConstraint(fields=["rule", "number"], name="rule_version_number")]
+
+    def __str__(self) -> str:
+        return f"{self.rule} v{self.number}"
+
+    def as_rule(self) -> Rule:
+        """The rule as this version had it; not to be saved."""
+        return Rule(pk=self.rule_id, version=self.number, **self.body)
+
+
+class RuleStatus(models.Model):
+    """What the last evaluation of a rule came to. `slot` is claimed by compare-and-set: one evaluation per slot."""
+
+    rule = models.OneToOneField(Rule, on_delete=models.CASCADE, related_name="status")
+    slot = models.BigIntegerField(default=-1)
+    running_until = models.DateTimeField(null=True)
+    evaluated_at = models.DateTimeField(null=True)
+    took_ms = models.FloatField(default=0)
+    error = models.TextField(blank=True)
+    error_at = models.DateTimeField(null=True)
+    series = models.PositiveIntegerField(default=0)
+    bad = models.PositiveIntegerField(default=0)
+    unknown = models.PositiveIntegerField(default=0)
+    overruns = models.PositiveIntegerField(default=0)

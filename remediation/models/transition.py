@@ -1,0 +1,105 @@
+"""What changed state, from, to, why, who, when; and the one function that changes it."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from functools import partial
+from typing import Any
+
+from django.db import models, transaction
+
+from remediation.exceptions import HomeostatError
+from remediation.models.incident import Incident
+from remediation.models.remediation import Remediation, RemediationTarget
+from remediation.signals import transitioned
+from remediation.states import REMEDIATION_LIVE
+
+HOMEOSTAT = "homeostat"
+"""The actor when no person was involved."""
+
+
+class Transition(models.Model):
+    """Append-only."""
+
+    kind = models.CharField(max_length=20)
+    object_id = models.BigIntegerField()
+    incident = models.ForeignKey(Incident, on_delete=models.PROTECT, null=True, related_name="transitions")
+    from_state = models.CharField(max_length=20, blank=True)
+    to_state = models.CharField(max_length=20)
+    reason = models.TextField(blank=True)
+    actor = models.CharField(max_length=150, default=HOMEOSTAT)
+    at = models.DateTimeField()
+    facts = models.JSONField(default=dict)
+
+    class Meta:
+        ordering = ["pk"]
+        indexes = [models.Index(fields=["kind", "object_id"], name="transition_of")]
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.object_id}: {self.from_state or '·'} → {self.to_state}"
+
+
+class IllegalMove(HomeostatError):
+    """A move that the state machine does not have: a bug, not a race."""
+
+
+def change(
+    row: Incident | Remediation,
+    to: str,
+    *,
+    now: datetime,
+    reason: str,
+    actor: str = HOMEOSTAT,
+    facts: dict[str, Any] | None = None,
+    where: dict[str, Any] | None = None,
+    **fields: Any,
+) -> bool:
+    """Move a row to another state by compare-and-set and write the Transition, in one transaction.
+
+    Returns False when another worker was quicker (the row is no longer in the state that the caller read, or `where`
+    no longer holds); then nothing was written. `fields` are set in the same statement. Raises IllegalMove.
+    """
+    if to not in row.MOVES.get(row.state, ()):
+        raise IllegalMove(f"{row.KIND} {row.pk} cannot go from {row.state} to {to}")
+    fields |= {"state": str(to), "state_since": now}
+    if isinstance(row, Remediation):
+        fields["reason"] = reason
+        if to not in REMEDIATION_LIVE:
+            fields |= {"ended_at": now, "due_at": None, "lease_until": None}
+    with transaction.atomic():
+        mine = type(row)._default_manager.filter(pk=row.pk, state=row.state, **(where or {}))
+        if not mine.update(**fields):
+            return False
+        if isinstance(row, Remediation) and to not in REMEDIATION_LIVE:
+            RemediationTarget.objects.filter(remediation=row).update(live=False)
+        record(row, to, now=now, reason=reason, actor=actor, facts=facts, from_state=row.state)
+    for name, value in fields.items():
+        setattr(row, name, value)
+    return True
+
+
+def record(
+    row: models.Model,
+    to: str,
+    *,
+    now: datetime,
+    reason: str = "",
+    actor: str = HOMEOSTAT,
+    facts: dict[str, Any] | None = None,
+    from_state: str = "",
+) -> Transition:
+    """Write one line of history: a state change, or something that happened to a row that has no states."""
+    incident = row if isinstance(row, Incident) else getattr(row, "incident", None)
+    transition = Transition.objects.create(
+        kind=getattr(row, "KIND", row._meta.model_name),
+        object_id=row.pk,
+        incident=incident,
+        from_state=from_state,
+        to_state=to,
+        reason=reason,
+        actor=actor,
+        at=now,
+        facts=facts or {},
+    )
+    transaction.on_commit(partial(transitioned.send, Transition, transition=transition))
+    return transition
