@@ -1,0 +1,58 @@
+# Every target sets up what it needs by itself, and at once when nothing changed.
+# ARGS goes on to the command:      make test ARGS="-k ladder"
+# PYTHON is for the set-up only:    make PYTHON=python3.12 demo
+
+PYTHON ?= python3
+ARGS ?=
+SETUP = @$(PYTHON) deploy/setup/bootstrap.py --for
+VENV_PYTHON = .venv/bin/python
+CHECKED = remediation dashboard deploy bench tests manage.py
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test run lint typecheck format lock bench screenshots clean
+
+help: ## list the targets
+	@sed -nE 's/^([a-z]+):.*## (.*)/  make \1\t\2/p' Makefile | expand -t 22
+
+demo: ## start Homeostat with a shop of real services to break and watch
+	$(SETUP) demo
+	@exec $(VENV_PYTHON) manage.py demo --with-parent $(ARGS)
+
+test: ## run all tests, on the real servers and in a real browser
+	$(SETUP) test
+	@exec $(VENV_PYTHON) -m pytest $(ARGS)
+
+run: ## start Homeostat for your own Prometheus: PROMETHEUS_URL=... make run
+	$(SETUP) run
+	@exec $(VENV_PYTHON) manage.py up $(ARGS)
+
+lint: ## check style and formatting
+	$(SETUP) lint
+	@.venv/bin/ruff check . $(ARGS)
+	@.venv/bin/ruff format --check .
+
+typecheck: ## check the types
+	$(SETUP) lint
+	@exec .venv/bin/mypy $(CHECKED) $(ARGS)
+
+format: ## format the code and fix what can be fixed safely
+	$(SETUP) lint
+	@.venv/bin/ruff format .
+	@.venv/bin/ruff check --fix .
+
+bench: ## measure how long a repair takes to start
+	$(SETUP) test
+	@exec $(VENV_PYTHON) bench/reaction.py $(ARGS)
+
+screenshots: ## make the pictures of the README anew
+	$(SETUP) test
+	@exec $(VENV_PYTHON) deploy/screenshots.py $(ARGS)
+
+lock: ## pin the newest packages that the lists in deploy/setup allow
+	$(SETUP) lint
+	@exec $(VENV_PYTHON) -m deploy.setup.lock
+
+clean: ## remove all that was set up here; what Homeostat stored (var) stays
+	rm -rf .venv .tools deploy/setup/frontend/node_modules .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf .coverage htmlcov staticfiles
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

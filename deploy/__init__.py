@@ -1,0 +1,1 @@
+"""What starts Homeostat and the real servers around it: set-up, demo, images."""

@@ -1,0 +1,86 @@
+"""Chromium, for the browser tests and the screenshots."""
+
+from __future__ import annotations
+
+import os
+
+from deploy.setup import debian
+from deploy.setup.python_packages import PYTHON
+from deploy.setup.steps import ROOT, TOOLS, CommandFailed, SetupError, run, say
+from deploy.tools import ToolMissing, find
+
+# Fonts come out of the unpacked packages too; the paths are relative to this file.
+FONTS_FILE = TOOLS / "fonts.conf"
+FONTS = """\
+<?xml version="1.0"?>
+<!DOCTYPE fontconfig SYSTEM "fonts.dtd">
+<fontconfig>
+  <dir prefix="relative">root/usr/share/fonts</dir>
+  <dir>/usr/share/fonts</dir>
+  <cachedir prefix="xdg">fontconfig</cachedir>
+</fontconfig>
+"""
+USE_FONTS = ('FONTCONFIG_FILE="$here/../fonts.conf"', "export FONTCONFIG_FILE")
+MISSING = """\
+{error}
+
+Chromium could not be set up here: the browser tests and the screenshots need it, everything else runs without it.
+On Debian:                       sudo apt-get install chromium
+On Ubuntu, where it is a snap:   sudo {python} -m playwright install --with-deps chromium
+Or name your own browser:        HOMEOSTAT_CHROMIUM_BIN=/where/chromium/is"""
+
+
+def install() -> None:
+    """Bring Chromium unless one that starts is here."""
+    if works():
+        return
+    say("chromium ...")
+    try:
+        unpack()
+    except CommandFailed:
+        download()
+
+
+def works() -> bool:
+    """Tell whether there is a browser that starts: on Ubuntu the program can be a stub that only names the snap."""
+    try:
+        run([find("chromium"), "--version"], timeout=60)
+    except (ToolMissing, CommandFailed):
+        return False
+    return True
+
+
+def unpack() -> None:
+    """Use Debian's package."""
+    debian.unpack(["chromium"])
+    FONTS_FILE.write_text(FONTS)
+    debian.wrapper("chromium", "usr/lib/chromium/chromium", before=USE_FONTS)
+    check()
+
+
+def check() -> None:
+    """Keep the wrapper only if the browser behind it starts."""
+    wrapped = TOOLS / "bin" / "chromium"
+    try:
+        run([wrapped, "--version"], timeout=60)
+    except CommandFailed:
+        wrapped.unlink(missing_ok=True)
+        raise
+
+
+def download() -> None:
+    """Use Playwright's build, where the distribution has no package (Ubuntu)."""
+    folder = TOOLS / "playwright"
+    try:
+        run(
+            [PYTHON, "-m", "playwright", "install", "chromium"],
+            env={**os.environ, "PLAYWRIGHT_BROWSERS_PATH": str(folder)},
+            timeout=600,
+        )
+        program = next((path for path in sorted(folder.glob("chromium-*/chrome-linux*/chrome"))), None)
+        if program is None:
+            raise CommandFailed("playwright installed no Chromium")
+        debian.script("chromium", ["#!/bin/sh", f'exec "$(dirname "$0")/../{program.relative_to(TOOLS)}" "$@"'])
+        check()
+    except CommandFailed as error:
+        raise SetupError(MISSING.format(error=error, python=PYTHON.relative_to(ROOT))) from error
