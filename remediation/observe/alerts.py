@@ -1,0 +1,208 @@
+"""Alerts as rows: what was sent or pulled, and what a rule on alerts is judged by.
+
+A webhook is a message that may come twice, late or out of order; a pull is the state as the source sees it now. So a
+message never fires an alert again that is over, while a pull that still shows it opens a new start of its own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Protocol
+
+import numpy as np
+from django.db import transaction
+from django.db.models import Q, QuerySet
+
+from remediation import matchers
+from remediation.models import Alert, SeriesState, Source
+from remediation.series import Labels, Matrix, fingerprint
+from remediation.states import Phase
+
+if TYPE_CHECKING:
+    from remediation.observe.base import SeenAlert
+
+FIRING = "firing"
+RESOLVED = "resolved"
+RESOLVED_REACH_S = 3600.0
+"""A resolved alert counts as good this long; later only for a series that is still open. Older rows are history."""
+CHUNK = 500
+"""Keys per statement: SQLite bounds the parameters of one."""
+
+Key = tuple[str, datetime]
+
+
+class Alerting(Protocol):
+    """What is asked of a source's client."""
+
+    def alerts(self) -> list[SeenAlert]: ...
+
+
+def pull(source: Source, client: Alerting, *, now: datetime) -> list[Alert]:
+    """Read the source's alerts and settle them; the rows whose status changed. Raises ObserveError, then nothing is
+    written: no answer says nothing about any alert."""
+    return reconcile_pull(source, client.alerts(), now=now)
+
+
+def store(source: Source, seen: Iterable[SeenAlert], *, now: datetime, pulled: bool) -> list[Alert]:
+    """Keep what was seen; the rows that are new or changed their status. Seeing the same again changes nothing."""
+    news = {(fingerprint(item.labels), _moment(item.starts_at)): item for item in _resolved_last(seen)}
+    if not news:
+        return []
+    with transaction.atomic():
+        # 1. One writer per source: two Alertmanagers may send the same alert in the same instant.
+        Source.objects.select_for_update(no_key=True).get(pk=source.pk)
+        known = _known(source, {key[0] for key in news})
+        # 2. What is there is brought up to date, what is not is added.
+        fresh: list[Alert] = []
+        touched: list[Alert] = []
+        changed: list[Alert] = []
+        for key, item in news.items():
+            start, row = _place(known.get(key[0], []), key[1], now=now, pulled=pulled)
+            if row is None:
+                fresh.append(_new(source, (key[0], start), item, now=now, pulled=pulled))
+                continue
+            touched.append(row)
+            if _update(row, item, now=now, pulled=pulled):
+                changed.append(row)
+        fields = ["status", "ends_at", "annotations", "generator_url", "value", "pulled", "seen_at"]
+        Alert.objects.bulk_update(touched, fields, batch_size=CHUNK)
+        return Alert.objects.bulk_create(fresh, batch_size=CHUNK) + changed
+
+
+def reconcile_pull(
+    source: Source, seen: Collection[SeenAlert], *, now: datetime, unsettled: Collection[str] = ()
+) -> list[Alert]:
+    """Keep the answer of a successful pull, and resolve the firing alerts it no longer shows.
+
+    now: read before the source was asked, so that a message that came meanwhile is newer than the answer.
+    unsettled: alert names whose rules the source has not evaluated since it started; their absence says nothing.
+    """
+    with transaction.atomic():
+        changed = store(source, seen, now=now, pulled=True)
+        over = [row for row in _gone(source, seen, now=now) if row.labels.get("alertname") not in unsettled]
+        for row in over:
+            row.status, row.ends_at, row.seen_at = RESOLVED, now, now
+        Alert.objects.bulk_update(over, ["status", "ends_at", "seen_at"], batch_size=CHUNK)
+        return changed + over
+
+
+def as_matrix(source_id: int, matchers_text: str, *, now: float, answered: bool) -> Matrix:
+    """One series per distinct label set that fits the matchers: 1.0 firing, 0.0 resolved, NaN where nobody can tell.
+
+    answered: whether the source answers pulls now; without that, what was pulled earlier may have changed since.
+    Raises MatcherError.
+    """
+    wanted = matchers.parse(matchers_text)
+    values: dict[str, float] = {}
+    labels: dict[str, Labels] = {}
+    for row in _judged(source_id, now=_moment(now)):
+        if row.fingerprint not in labels and not all(matcher.matches(row.labels) for matcher in wanted):
+            continue
+        labels[row.fingerprint] = row.labels
+        values[row.fingerprint] = _stronger(values.get(row.fingerprint), _value(row, now=now, answered=answered))
+    return Matrix(
+        labels=tuple(labels.values()),
+        times=np.array([now]),
+        values=np.array(list(values.values()), dtype=np.float64).reshape(len(values), 1),
+        now=now,
+        note="" if labels else "no alert that fits is firing or was resolved lately",
+    )
+
+
+def _moment(seconds: float) -> datetime:
+    return datetime.fromtimestamp(seconds, UTC)
+
+
+def _resolved_last(seen: Iterable[SeenAlert]) -> list[SeenAlert]:
+    """Where one message tells both of one alert, that it is over is what counts."""
+    return sorted(seen, key=lambda item: item.status == RESOLVED)
+
+
+def _known(source: Source, fingerprints: set[str]) -> dict[str, list[Alert]]:
+    names = sorted(fingerprints)
+    known: dict[str, list[Alert]] = {}
+    for start in range(0, len(names), CHUNK):
+        for row in Alert.objects.filter(source=source, fingerprint__in=names[start : start + CHUNK]):
+            known.setdefault(row.fingerprint, []).append(row)
+    return known
+
+
+def _place(rows: list[Alert], start: datetime, *, now: datetime, pulled: bool) -> tuple[datetime, Alert | None]:
+    """The start and the row that what was seen belongs to; no row when it needs a new one."""
+    row = next((item for item in rows if item.starts_at == start), None)
+    if row is None or row.status == FIRING or not pulled or row.seen_at >= now:
+        return start, row
+    # A pull that is newer than the end still shows it (the source restarted, or a message was wrong): a new start.
+    again = (item for item in rows if item.starts_at > start and item.pulled and item.status == FIRING)
+    return now, next(again, None)
+
+
+def _new(source: Source, key: Key, item: SeenAlert, *, now: datetime, pulled: bool) -> Alert:
+    return Alert(
+        source=source,
+        fingerprint=key[0],
+        starts_at=key[1],
+        status=item.status,
+        ends_at=None if item.ends_at is None else _moment(item.ends_at),
+        labels=dict(item.labels),
+        annotations=dict(item.annotations),
+        generator_url=item.generator_url,
+        value=item.value,
+        pulled=pulled,
+        received_at=now,
+        seen_at=now,
+    )
+
+
+def _update(row: Alert, item: SeenAlert, *, now: datetime, pulled: bool) -> bool:
+    """Bring a row up to date; whether its status changed. What is over stays over for this start."""
+    if row.status == RESOLVED:
+        return False
+    row.ends_at = None if item.ends_at is None else _moment(item.ends_at)
+    row.annotations, row.generator_url = dict(item.annotations), item.generator_url
+    row.value = item.value if item.value is not None else row.value
+    row.pulled = row.pulled or pulled
+    row.seen_at = now
+    row.status = item.status
+    return row.status == RESOLVED
+
+
+def _gone(source: Source, seen: Collection[SeenAlert], *, now: datetime) -> list[Alert]:
+    """Firing rows that a pull no longer shows. A row that only a webhook brought counts when pulls know its very
+    labels: then the message that it was resolved got lost."""
+    shown: dict[str, datetime] = {}
+    for item in seen:
+        name, start = fingerprint(item.labels), _moment(item.starts_at)
+        shown[name] = min(start, shown.get(name, start))
+    firing = Alert.objects.filter(source=source, status=FIRING, seen_at__lt=now)
+    pulled = Alert.objects.filter(source=source, pulled=True).values("fingerprint")
+    rows = firing.filter(Q(pulled=True) | Q(fingerprint__in=pulled))
+    return [
+        row for row in rows if row.fingerprint not in shown or (row.pulled and row.starts_at < shown[row.fingerprint])
+    ]
+
+
+def _judged(source_id: int, *, now: datetime) -> QuerySet[Alert]:
+    open_series = SeriesState.objects.filter(
+        rule__source_id=source_id, phase__in=[Phase.PENDING, Phase.FIRING, Phase.RECOVERING]
+    ).values("fingerprint")
+    lately = datetime.fromtimestamp(now.timestamp() - RESOLVED_REACH_S, UTC)
+    rows = Alert.objects.filter(source_id=source_id)
+    return rows.filter(Q(status=FIRING) | Q(seen_at__gte=lately) | Q(fingerprint__in=open_series)).order_by("pk")
+
+
+def _value(row: Alert, *, now: float, answered: bool) -> float:
+    if row.pulled and not answered:
+        return float("nan")
+    # Alertmanager's own reading: an alert whose end has passed without being sent again is resolved.
+    over = row.ends_at is not None and row.ends_at.timestamp() <= now
+    return 0.0 if row.status == RESOLVED or over else 1.0
+
+
+def _stronger(before: float | None, new: float) -> float:
+    """What several starts of one alert say together: firing beats unknown, unknown beats resolved."""
+    values = [new] if before is None else [before, new]
+    if 1.0 in values:
+        return 1.0
+    return float(np.sum(values))  # NaN when either is unknown, else 0
