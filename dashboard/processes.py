@@ -35,12 +35,13 @@ LINES_SHOWN = 15
 RESTART_WINDOW_S = 60
 COLOURS = (36, 33, 35, 32, 34, 96, 93, 95)  # ANSI foregrounds that read on dark and on light
 PR_SET_PDEATHSIG = 1
+DEAD = ("Z", "X")  # states of a process that ended and that nobody has taken note of
 
 # Loaded here, not in the forked child: between fork and exec as little as possible may run.
 _libc = ctypes.CDLL(None, use_errno=True) if sys.platform == "linux" else None
 
 
-class ChildFailed(Exception):  # noqa: N818 - it reads as the sentence it is
+class ChildFailed(Exception):
     """A child ended before it was ready, or was not ready in time. The text holds its last lines."""
 
     def __init__(self, name: str, reason: str, lines: list[str]) -> None:
@@ -104,7 +105,7 @@ class Family:
         self._width = max(len(name), 10)
         self._writing = threading.Lock()
         self._running: dict[str, _Running] = {}
-        self._afterwards: list[Callable[[], None]] = []
+        self._afterwards: list[Callable[[], object]] = []
         self._handlers: dict[int, Any] = {}
         self._signal: int | None = None
         self._first_signal_at = 0.0
@@ -112,6 +113,7 @@ class Family:
         self._deferring = False  # a signal is looked at by our own loop; else it raises Interrupted
 
     def __enter__(self) -> Family:
+        self._watch_signals()
         return self
 
     def __exit__(
@@ -138,6 +140,8 @@ class Family:
             started = []
             for child in children:
                 self._raise_if_interrupted()
+                if child.name in self._running:
+                    raise ValueError(f"a child named {child.name} runs already")
                 started.append(self._spawn(child))
             for running in started:
                 self._await_ready(running)
@@ -179,7 +183,7 @@ class Family:
             signal.signal(signum, handler)
         self._handlers.clear()
 
-    def afterwards(self, action: Callable[[], None]) -> None:
+    def afterwards(self, action: Callable[[], object]) -> None:
         """Have `stop` call `action` once no child runs any more (the last given first): removing files, say."""
         self._afterwards.append(action)
 
@@ -195,27 +199,14 @@ class Family:
     # Starting
 
     def _spawn(self, child: Child) -> _Running:
-        if child.name in self._running:
-            raise ValueError(f"a child named {child.name} runs already")
-        with warnings.catch_warnings():
-            # Python warns of forking beside threads. Between fork and exec our child makes two system calls.
-            warnings.simplefilter("ignore", DeprecationWarning)
-            process = subprocess.Popen(
-                child.argv,
-                env={**os.environ, "PYTHONUNBUFFERED": "1", **(child.env or {})},
-                cwd=child.cwd,
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.STDOUT,
-                text=True,
-                errors="replace",
-                start_new_session=True,
-                preexec_fn=_tie_to(os.getpid()),  # noqa: PLW1509 - see the line above
-            )
+        try:
+            process = _popen(child)
+        except (OSError, subprocess.SubprocessError) as error:
+            raise ChildFailed(child.name, f"cannot be started: {error}", []) from error
         lines: deque[str] = deque(maxlen=LINES_KEPT)
         reader = threading.Thread(target=self._read, args=(child, process, lines), daemon=True)
         running = _Running(child=child, process=process, lines=lines, reader=reader, since=time.monotonic())
-        self._running[child.name] = running
+        self._running[child.name] = running  # one that is started again keeps its place in the order
         reader.start()
         return running
 
@@ -242,14 +233,18 @@ class Family:
         """Start a child that died again, unless it may not be or has died too often; says what happened."""
         now = time.monotonic()
         failure = self._failure(dead, f"{_how_it_ended(dead.process.returncode)} after {now - dead.since:.0f} s")
-        self._end(dead)
+        self._bury(dead)
         deaths = [at for at in dead.deaths if now - at < RESTART_WINDOW_S]
         if len(deaths) >= dead.child.restarts:
             often = f"\nIt was started again {len(deaths)} times within a minute." if deaths else ""
             self.say(f"{failure}{often}\nStopping everything, because {dead.child.name} is gone.")
             return False
         self.say(f"{failure}\nStarting {dead.child.name} again.")
-        self._spawn(dead.child).deaths = [*deaths, now]
+        try:
+            self._spawn(dead.child).deaths = [*deaths, now]
+        except ChildFailed as again:
+            self.say(f"{again}\nStopping everything, because {dead.child.name} is gone.")
+            return False
         self._tell()
         return True
 
@@ -260,16 +255,19 @@ class Family:
     # Stopping
 
     def _end(self, running: _Running) -> None:
-        """Stop one child and whatever else is left of its session, and let its last lines come in."""
+        """Stop one child and forget it."""
         if running.process.poll() is None:
             running.process.send_signal(running.child.stop_signal)
             if not self._ended_within(running, running.child.stop_within_s, stopping=True) and not self._hurry:
                 self.say(f"{running.child.name} did not stop within {running.child.stop_within_s:g} s: killing it")
+        self._bury(running)
+        del self._running[running.child.name]
+
+    def _bury(self, running: _Running) -> None:
+        """End whatever is left of a child's session, and let its last lines come in."""
         _kill_session(running.process.pid)
         running.process.wait()
         running.reader.join(timeout=1)
-        if self._running.get(running.child.name) is running:
-            del self._running[running.child.name]
 
     def _ended_within(self, running: _Running, seconds: float, *, stopping: bool = False) -> bool:
         deadline = time.monotonic() + seconds
@@ -378,6 +376,16 @@ def port_in_use(host: str, port: int) -> str | None:
     return None
 
 
+def leads_session(pid: int) -> bool:
+    """Whether `pid` lives and leads a session, as every child does; a pid that was given out again rarely does."""
+    with contextlib.suppress(OSError):
+        if _has_proc():
+            state, session = _state_and_session(pid)
+            return session == pid and state not in DEAD
+        return os.getsid(pid) == pid
+    return False
+
+
 def _wants_colour(out: TextIO) -> bool:
     return out.isatty() and not os.environ.get("NO_COLOR")
 
@@ -391,6 +399,25 @@ def _holds(ready: Callable[[], bool]) -> bool:
 
 def _how_it_ended(code: int) -> str:
     return f"ended with exit code {code}" if code >= 0 else f"was ended by {signal.Signals(-code).name}"
+
+
+def _popen(child: Child) -> subprocess.Popen[str]:
+    with warnings.catch_warnings():
+        # Python warns of forking beside threads. Between fork and exec our child makes three system calls.
+        warnings.simplefilter("ignore", DeprecationWarning)
+        return subprocess.Popen(
+            child.argv,
+            # Unbuffered: what a Python program printed just before it was killed is what one wants to read.
+            env={**os.environ, "PYTHONUNBUFFERED": "1", **(child.env or {})},
+            cwd=child.cwd,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            errors="replace",
+            start_new_session=True,
+            preexec_fn=_tie_to(os.getpid()),  # noqa: PLW1509 - as said above
+        )
 
 
 def _tie_to(parent: int) -> Callable[[], None]:
@@ -414,7 +441,7 @@ def _ask_for_sigterm_at_its_end() -> None:
 
 def _kill_session(leader: int) -> None:
     """SIGKILL everything in the session `leader` opened: also programs it put into groups of their own."""
-    if not Path("/proc/self/stat").exists():
+    if not _has_proc():
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(leader, signal.SIGKILL)
         return
@@ -428,17 +455,24 @@ def _kill_session(leader: int) -> None:
 
 def _session(leader: int) -> list[int]:
     """The living processes of a session."""
-    return [pid for pid, state, session in _processes() if session == leader and state not in "ZX"]
-
-
-def _processes() -> Iterator[tuple[int, str, int]]:
-    """(pid, state, session) of every process."""
+    members = []
     for entry in Path("/proc").iterdir():
         if entry.name.isdigit():
             with contextlib.suppress(OSError):  # it ended meanwhile
-                # The command stands in brackets and may hold anything, brackets too.
-                state, _parent, _group, session = (entry / "stat").read_text().rpartition(")")[2].split()[:4]
-                yield int(entry.name), state, int(session)
+                state, session = _state_and_session(int(entry.name))
+                if session == leader and state not in DEAD:
+                    members.append(int(entry.name))
+    return members
+
+
+def _has_proc() -> bool:
+    return Path("/proc/self/stat").exists()
+
+
+def _state_and_session(pid: int) -> tuple[str, int]:
+    # The command stands in brackets and may hold anything, brackets too.
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return fields[0], int(fields[3])
 
 
 def _holder_of(port: int) -> str | None:

