@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 
 from deploy.setup import debian
-from deploy.setup.python_packages import PYTHON
-from deploy.setup.steps import ROOT, TOOLS, CommandFailed, SetupError, run, say
+from deploy.setup.python_packages import PYTHON, VENV
+from deploy.setup.steps import ROOT, SETUP, TOOLS, CommandFailed, SetupError, once, run, say
 from deploy.tools import ToolMissing, find
 
 # Fonts come out of the unpacked packages too; the paths are relative to this file.
@@ -21,6 +22,11 @@ FONTS = """\
 </fontconfig>
 """
 USE_FONTS = ('FONTCONFIG_FILE="$here/../fonts.conf"', "export FONTCONFIG_FILE")
+NO_DRIVER = """\
+{error}
+
+Playwright, which drives the browser in the tests, does not start here. On Debian and Ubuntu:
+    sudo apt-get install libatomic1"""
 MISSING = """\
 {error}
 
@@ -31,7 +37,11 @@ Or name your own browser:        HOMEOSTAT_CHROMIUM_BIN=/where/chromium/is"""
 
 
 def install() -> None:
-    """Bring Chromium unless one that starts is here."""
+    """Bring Chromium unless one that starts is here, and what Playwright needs to drive it."""
+    # One part goes into `.tools`, the other into `.venv`: again when either was made anew.
+    environment = str((VENV / "pyvenv.cfg").stat().st_mtime_ns).encode()
+    requirements = (SETUP / "requirements-dev.txt").read_bytes()
+    once("browser driver", stamp=TOOLS / "driver.stamp", inputs=[requirements, environment], do=install_driver)
     if works():
         return
     say("chromium ...")
@@ -39,6 +49,27 @@ def install() -> None:
         unpack()
     except CommandFailed:
         download()
+
+
+def install_driver() -> None:
+    """Let Playwright's own Node.js start: it needs a library that a small Debian lacks (libatomic1)."""
+    try:
+        run([PYTHON, "-m", "playwright", "--version"])
+    except CommandFailed:
+        unpack_driver()
+
+
+def unpack_driver() -> None:
+    """Unpack the library, and name the wrapper that uses it wherever this environment's Python starts."""
+    try:
+        debian.unpack(["libatomic1"])
+        package = run([PYTHON, "-c", "import playwright; print(playwright.__path__[0])"]).strip()
+        wrapped = debian.wrapper("playwright-node", os.path.relpath(f"{package}/driver/node", debian.ROOTFS))
+        line = f"import os; os.environ.setdefault('PLAYWRIGHT_NODEJS_PATH', {str(wrapped)!r})\n"
+        (Path(package).parent / "homeostat-playwright.pth").write_text(line)
+        run([PYTHON, "-m", "playwright", "--version"])
+    except CommandFailed as error:
+        raise SetupError(NO_DRIVER.format(error=error)) from error
 
 
 def works() -> bool:
@@ -54,13 +85,11 @@ def unpack() -> None:
     """Use Debian's package."""
     debian.unpack(["chromium"])
     FONTS_FILE.write_text(FONTS)
-    debian.wrapper("chromium", "usr/lib/chromium/chromium", before=USE_FONTS)
-    check()
+    check(debian.wrapper("chromium", "usr/lib/chromium/chromium", before=USE_FONTS))
 
 
-def check() -> None:
+def check(wrapped: Path) -> None:
     """Keep the wrapper only if the browser behind it starts."""
-    wrapped = TOOLS / "bin" / "chromium"
     try:
         run([wrapped, "--version"], timeout=60)
     except CommandFailed:
@@ -80,7 +109,6 @@ def download() -> None:
         program = next((path for path in sorted(folder.glob("chromium-*/chrome-linux*/chrome"))), None)
         if program is None:
             raise CommandFailed("playwright installed no Chromium")
-        debian.script("chromium", ["#!/bin/sh", f'exec "$(dirname "$0")/../{program.relative_to(TOOLS)}" "$@"'])
-        check()
+        check(debian.script("chromium", ["#!/bin/sh", f'exec "$(dirname "$0")/../{program.relative_to(TOOLS)}" "$@"']))
     except CommandFailed as error:
         raise SetupError(MISSING.format(error=error, python=PYTHON.relative_to(ROOT))) from error

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 
-from deploy.setup.python_packages import VENV, packages
+from deploy.setup.python_packages import VENV, network_environment, packages
 from deploy.setup.steps import ROOT, SETUP, CommandFailed, SetupError, once, run
 
 FRONTEND = SETUP / "frontend"
@@ -44,4 +44,4 @@ def install_with_own_npm() -> None:
 def npm_ci(npm: str) -> None:
     """Run `npm ci`; npm looks for `node` on the PATH."""
     path = os.pathsep.join([os.environ.get("PATH", os.defpath), str(VENV / "bin")])
-    run([npm, "ci"], cwd=FRONTEND, env={**os.environ, "PATH": path})
+    run([npm, "ci"], cwd=FRONTEND, env={**network_environment(), "PATH": path})

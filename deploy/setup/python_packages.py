@@ -56,7 +56,7 @@ def install_debian_pip() -> None:
     try:
         debian.unpack(["python3-pip-whl"])
         wheel = next((debian.ROOTFS / "usr/share/python-wheels").glob("pip-*.whl"))
-        run([PYTHON, wheel / "pip", "install", "--no-index", "--no-deps", wheel], env=pip_environment())
+        run([PYTHON, wheel / "pip", "install", "--no-index", "--no-deps", wheel], env=network_environment())
     except (CommandFailed, StopIteration) as error:
         raise SetupError(
             f"{error}\n\npip is missing, and it installs all Python packages. Get it with:\n"
@@ -79,7 +79,8 @@ def install(requirements: Path) -> None:
     """Install with uv, which takes seconds; pip stays for where uv cannot reach what pip is configured to reach."""
     try:
         run_pip(SETUP / "requirements-installer.txt")
-        run([VENV / "bin" / "uv", "pip", "install", "--python", PYTHON, "--require-hashes", "-r", requirements])
+        uv_install: list[str | Path] = [VENV / "bin" / "uv", "pip", "install", "--python", PYTHON]
+        run([*uv_install, "--require-hashes", "-r", requirements], env=network_environment())
     except CommandFailed:
         say("  uv did not manage, trying pip")
         install_with_pip(requirements)
@@ -98,12 +99,19 @@ def install_with_pip(requirements: Path) -> None:
 
 def run_pip(requirements: Path) -> None:
     """Let pip install one file of requirements."""
-    run([PYTHON, "-m", "pip", "install", "--require-hashes", "-r", requirements], env=pip_environment())
+    run([PYTHON, "-m", "pip", "install", "--require-hashes", "-r", requirements], env=network_environment())
 
 
-def pip_environment() -> dict[str, str]:
-    """Return the environment for pip, with certificates also where the system has none."""
+def network_environment() -> dict[str, str]:
+    """Return the environment in which pip, uv and npm trust what this machine trusts.
+
+    uv and Node.js bring certificates of their own and would not know a company's; the other way round a small
+    container has none at all, and pip then takes those of Debian's package. What the person set stays.
+    """
     env = {"PIP_DISABLE_PIP_VERSION_CHECK": "1", **os.environ}
-    if not SYSTEM_CERTIFICATES.exists() and (bundle := debian.certificates()):
+    if SYSTEM_CERTIFICATES.exists():
+        env.setdefault("UV_SYSTEM_CERTS", "1")
+        env.setdefault("NODE_EXTRA_CA_CERTS", str(SYSTEM_CERTIFICATES))
+    elif bundle := debian.certificates():
         env.setdefault("PIP_CERT", str(bundle))
     return env

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from deploy.setup import debian
-from deploy.setup.steps import TOOLS, CommandFailed, SetupError, run, say
+from deploy.setup.steps import CommandFailed, SetupError, run, say
 from deploy.tools import ToolMissing, find
 
 # Debian's Alertmanager reads its templates from here and cannot be told otherwise. In our unpacked copy the same number
@@ -63,8 +63,7 @@ def present(name: str) -> bool:
 
 def bring(name: str, server: Server) -> None:
     """Put a wrapper in place for an unpacked program that runs."""
-    debian.wrapper(name, server.program, before=server.before)
-    wrapped = TOOLS / "bin" / name
+    wrapped = debian.wrapper(name, server.program, before=server.before)
     try:
         run([wrapped, server.version_flag], timeout=60)
     except CommandFailed:
