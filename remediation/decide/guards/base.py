@@ -1,0 +1,68 @@
+"""The contract of a guard: a reason not to act yet, with its numbers."""
+
+from __future__ import annotations
+
+import logging
+from abc import ABC, abstractmethod
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from remediation import registry
+from remediation.models import Incident, Remediation
+from remediation.registry import Plugin
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Situation:
+    """What a guard looks at. `step` is the step as the plan fixed it."""
+
+    now: datetime
+    incident: Incident
+    remediation: Remediation
+
+    @property
+    def step(self) -> dict[str, Any]:
+        step: dict[str, Any] = self.remediation.plan["step"]
+        return step
+
+    @property
+    def target_ids(self) -> list[int]:
+        return [target["id"] for target in self.remediation.plan["targets"]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Answer:
+    """Whether it lets the action pass, why, and the numbers behind it."""
+
+    passed: bool
+    reason: str
+    numbers: dict[str, Any] = field(default_factory=dict)
+
+
+class Guard(Plugin, ABC):
+    @abstractmethod
+    def ask(self, situation: Situation) -> Answer:
+        """Look, and touch nothing. An exception counts as a no."""
+
+
+def ask_all(situation: Situation) -> list[dict[str, Any]]:
+    """What every guard says, as it is stored. A guard that cannot be evaluated says no."""
+    answers: list[dict[str, Any]] = []
+    for name, guard in registry.guards().items():
+        try:
+            answer = guard.ask(situation)
+        except Exception as error:
+            log.exception("guard %s failed", name)
+            answer = Answer(passed=False, reason=f"could not be evaluated ({type(error).__name__}), so it says no")
+        answers.append(
+            {"guard": name, "label": guard.label, "passed": answer.passed, "reason": answer.reason, "numbers": answer.numbers}
+        )
+    return answers
+
+
+def refusals(answers: list[dict[str, Any]]) -> str:
+    """The guards that say no, in one line; empty when none does."""
+    return "; ".join(f"{answer['label']}: {answer['reason']}" for answer in answers if not answer["passed"])

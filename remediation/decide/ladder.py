@@ -1,0 +1,74 @@
+"""Which rung comes next in an episode."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from remediation.models import Remediation, Step
+from remediation.states import NEXT_RUNG, RemediationState
+
+UNTOUCHED_TRIES = 2
+"""How often a step whose effect certainly never started is tried beyond its attempts."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rung:
+    step: Step
+    attempt: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Stop:
+    """No further rung. `person` says whether somebody has to look."""
+
+    reason: str
+    person: bool
+
+
+def next_rung(steps: Sequence[Step], past: Sequence[Remediation], *, bad_again: bool) -> Rung | Stop:
+    """The next step of a ladder.
+
+    steps: in order. past: this episode's remediations, oldest first, none of them live. bad_again: whether the condition
+    was bad after the last of them had ended. Ineffective and failed go on (same step while attempts are left, then the
+    next); verified goes on only on a relapse; everything else is for a person.
+    """
+    if not steps:
+        return Stop(reason="the playbook has no steps", person=True)
+    if not past:
+        return Rung(step=steps[0], attempt=1)
+    last = past[-1]
+    state = RemediationState(last.state)
+    if state == RemediationState.SHADOWED:
+        return Stop(reason="shadow: it recorded what it would have done and only watches", person=False)
+    if state in (RemediationState.SELF_RECOVERED, RemediationState.SUPERSEDED):
+        return Rung(step=_step_at(steps, last.position), attempt=last.attempt) if bad_again else _wait(state)
+    if state == RemediationState.VERIFIED and not bad_again:
+        return _wait(state)
+    if state in NEXT_RUNG or state == RemediationState.VERIFIED:
+        return _onwards(steps, past)
+    return Stop(reason=f"{last.verb} ended {state.replace('_', ' ')}: {last.reason}", person=True)
+
+
+def _wait(state: RemediationState) -> Stop:
+    return Stop(reason=f"{state.replace('_', ' ')}; waiting for the condition to end", person=False)
+
+
+def _step_at(steps: Sequence[Step], position: int) -> Step:
+    return next((step for step in steps if step.position == position), steps[0])
+
+
+def _onwards(steps: Sequence[Step], past: Sequence[Remediation]) -> Rung | Stop:
+    """The same step while it may be tried again, else the one after it, else a person."""
+    last = past[-1]
+    tries = [one for one in past if one.position == last.position]
+    touched = [one for one in tries if one.effect_started_at is not None or one.state != RemediationState.FAILED]
+    untouched = len(tries) - len(touched)
+    current = next((step for step in steps if step.position == last.position), None)
+    retry_untouched = last.state == RemediationState.FAILED and last not in touched and 0 < untouched < UNTOUCHED_TRIES
+    if current is not None and (retry_untouched or (touched and len(touched) < current.max_attempts)):
+        return Rung(step=current, attempt=last.attempt + 1)
+    later = [step for step in steps if step.position > last.position]
+    if later:
+        return Rung(step=later[0], attempt=1)
+    return Stop(reason=f"every step was tried; the last, {last.verb}, ended {last.state}: {last.reason}", person=True)

@@ -1,0 +1,77 @@
+"""The plan: what exactly would be done, to what, why, and how it will be proved. Fixed once written."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict
+from typing import Any
+
+from remediation import registry
+from remediation.models import Incident, Playbook, Step, Target
+from remediation.series import digest
+from remediation.targets.base import Call
+
+
+def preview(step_verb: str, params: dict[str, Any], targets: Sequence[Target]) -> list[Call]:
+    """The exact calls, read off the targets as they are now; touches nothing.
+
+    Raises ConfigurationError (cannot work, or nothing is left to do), OwnProcess, EffectError (cannot be looked at).
+    """
+    verb = registry.verb(step_verb)
+    calls: list[Call] = []
+    for target in targets:
+        backend = registry.backend(target.backend)
+        verb.fits(backend)
+        ref = target.ref()
+        backend.check(ref)
+        calls.append(verb.preview(backend, ref, verb.parse(params)))
+    return calls
+
+
+def build(incident: Incident, playbook: Playbook, step: Step, targets: Sequence[Target], calls: Sequence[Call]) -> dict[str, Any]:
+    """The plan as it is stored. Everything an approval signs is in it, and no clock."""
+    return {
+        "playbook": {"id": playbook.pk, "name": playbook.name, "version": playbook.version},
+        "step": {
+            "position": step.position,
+            "verb": step.verb,
+            "params": step.params,
+            "timeout_s": step.timeout_s,
+            "cooldown_s": step.cooldown_s,
+            "budget": step.budget,
+            "budget_window_s": step.budget_window_s,
+        },
+        "targets": [{"id": t.pk, "name": t.name, "backend": t.backend, "role": t.role} for t in targets],
+        "calls": [asdict(call) for call in calls],
+        "evidence": {
+            "rule": incident.rule.name,
+            "rule_version": incident.rule_version.number,
+            "query": incident.rule_version.body["query"],
+            "labels": incident.labels,
+            "value": incident.value,
+            "reason": incident.reason,
+        },
+        "verify": {
+            "good_samples": step.good_samples,
+            "within_s": step.verify_within_s,
+            "settle_s": step.settle_s,
+        },
+    }
+
+
+def digest_of(plan: dict[str, Any]) -> str:
+    """What an approval signs."""
+    return digest(json.dumps(plan, sort_keys=True, separators=(",", ":"), default=str))
+
+
+def stored_calls(plan: dict[str, Any]) -> list[Call]:
+    return [Call(**call) for call in plan["calls"]]
+
+
+def changed(planned: Sequence[Call], now: Sequence[Call]) -> str:
+    """What is no longer as it was planned for; empty when nothing that matters has changed."""
+    for before, after in zip(planned, now, strict=True):
+        if dict(before.before) != dict(after.before) or before.text != after.text:
+            return f"{before.target} was {dict(before.before)} when this was planned and is {dict(after.before)} now"
+    return ""

@@ -1,0 +1,215 @@
+"""From a firing incident to a plan, or to a record of why nothing is done."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from django.db import IntegrityError, transaction
+
+from remediation.decide import plan as plans
+from remediation.decide.ladder import Rung, Stop, next_rung
+from remediation.decide.match import Match, choose_playbook, select_targets
+from remediation.doorbell import ring_after_commit
+from remediation.exceptions import ConfigurationError, HomeostatError
+from remediation.models import (
+    Decision,
+    Incident,
+    Playbook,
+    Remediation,
+    RemediationTarget,
+    SeriesState,
+    Step,
+    Target,
+    change,
+    record,
+)
+from remediation.states import REMEDIATION_LIVE, Autonomy, Outcome, RemediationState, Verdict
+from remediation.targets.base import Call
+
+LOOK_AGAIN = timedelta(seconds=5)
+"""When an incident that waits for something (an attached repair, an unknown verdict) is looked at again."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Case:
+    """An incident with what was found out about it so far."""
+
+    incident: Incident
+    match: Match
+    now: datetime
+
+
+def decide(incident: Incident, *, now: datetime) -> None:
+    """One decision about one firing incident without a live remediation. Leaves a decision record either way."""
+    if incident.verdict == Verdict.UNKNOWN:
+        _look_again(incident, now=now)
+        return
+    if incident.verdict == Verdict.OK:
+        _look_again(incident, now=now)
+        return
+    match = choose_playbook(incident, Playbook.objects.filter(enabled=True).order_by("-priority", "pk"))
+    case = Case(incident=incident, match=match, now=now)
+    if match.playbook is None:
+        _did_nothing(case, f"Did nothing: no playbook serves {incident.rule.name}. {neighbours(incident)}".strip())
+        return
+    past = list(incident.remediations.order_by("pk"))
+    steps = list(match.playbook.steps.order_by("position"))
+    rung = next_rung(steps, past, bad_again=_bad_again(incident, past))
+    if isinstance(rung, Stop):
+        _stop(case, rung, past)
+        return
+    _take(case, match.playbook, rung)
+
+
+def _bad_again(incident: Incident, past: Sequence[Remediation]) -> bool:
+    if not past or past[-1].ended_at is None or incident.judged_at is None:
+        return False
+    return incident.verdict == Verdict.BAD and incident.judged_at > past[-1].ended_at
+
+
+def neighbours(incident: Incident) -> str:
+    """What the other rules of the same service say, for the person who wonders whether this is a fault."""
+    if incident.service_id is None:
+        return ""
+    others = SeriesState.objects.filter(rule__service_id=incident.service_id, rule__enabled=True).exclude(
+        rule_id=incident.rule_id
+    )
+    verdicts = list(others.values_list("verdict", flat=True))
+    if not verdicts:
+        return ""
+    bad, unknown = verdicts.count(Verdict.BAD), verdicts.count(Verdict.UNKNOWN)
+    if not bad and not unknown:
+        return f"All {len(verdicts)} other conditions of {incident.service} are in their normal range."
+    return f"Of {len(verdicts)} other conditions of {incident.service}, {bad} are bad and {unknown} unknown."
+
+
+def _take(case: Case, playbook: Playbook, rung: Rung) -> None:
+    """Plan a rung: select, look at the targets, write the plan."""
+    incident = case.incident
+    step = rung.step
+    candidates = Target.objects.filter(service_id=incident.service_id).select_related("service")
+    try:
+        targets = select_targets(incident, list(candidates), select=step.select, at_most=step.max_targets)
+    except ConfigurationError as error:
+        _did_nothing(case, f"Did nothing: {error}.", person=f"{playbook}: {error}")
+        return
+    try:
+        calls = plans.preview(step.verb, step.params, targets)
+    except HomeostatError as error:
+        _impossible(case, playbook, rung, targets, str(error))
+        return
+    _write_plan(case, playbook, rung, targets, calls)
+
+
+def _write_plan(case: Case, playbook: Playbook, rung: Rung, targets: Sequence[Target], calls: Sequence[Call]) -> None:
+    incident, now = case.incident, case.now
+    try:
+        with transaction.atomic():
+            row = _create(case, playbook, rung, targets, calls)
+            RemediationTarget.objects.bulk_create([RemediationTarget(remediation=row, target=t) for t in targets])
+            record(row, RemediationState.PLANNED, now=now, reason=_why(incident), facts={"digest": row.digest})
+            summary = f"{playbook} ({playbook.autonomy}): {calls[0].text}"
+            conclude(case, Outcome.HELD, summary, plan=row.plan)
+            ring_after_commit("advance", remediation_id=row.pk)
+    except IntegrityError:
+        _attach(case, targets)
+
+
+def _why(incident: Incident) -> str:
+    return f"{incident.rule.name}: {incident.reason}"
+
+
+def _create(case: Case, playbook: Playbook, rung: Rung, targets: Sequence[Target], calls: Sequence[Call]) -> Remediation:
+    plan = plans.build(case.incident, playbook, rung.step, targets, calls)
+    return Remediation.objects.create(
+        incident=case.incident,
+        playbook=playbook,
+        playbook_version=playbook.version,
+        step=rung.step,
+        position=rung.step.position,
+        attempt=rung.attempt,
+        verb=rung.step.verb,
+        autonomy=playbook.autonomy,
+        state_since=case.now,
+        created_at=case.now,
+        due_at=case.now,
+        plan=plan,
+        digest=plans.digest_of(plan),
+        approvals_needed=rung.step.approvals,
+    )
+
+
+def _impossible(case: Case, playbook: Playbook, rung: Rung, targets: Sequence[Target], why: str) -> None:
+    """A rung that cannot be planned is a failed attempt, so that the ladder goes on and the page says why."""
+    now = case.now
+    with transaction.atomic():
+        row = _create(case, playbook, rung, targets, [])
+        record(row, RemediationState.PLANNED, now=now, reason=_why(case.incident))
+        change(row, RemediationState.FAILED, now=now, reason=f"could not be planned: {why}")
+        conclude(case, Outcome.NOTHING, f"Could not plan {row.verb} of {', '.join(map(str, targets))}: {why}")
+        ring_after_commit("reconcile", incident_id=case.incident.pk)
+
+
+def _attach(case: Case, targets: Sequence[Target]) -> None:
+    """Another remediation holds one of the targets: this incident waits for it."""
+    live = (
+        Remediation.objects.filter(holds__target__in=targets, holds__live=True).exclude(incident=case.incident).first()
+    )
+    if live is not None:
+        summary = f"Waits: {live.verb} of {live.target_names} (remediation {live.pk}) is already under way for this target."
+        conclude(case, Outcome.ATTACHED, summary, attached_to=live.pk)
+    _look_again(case.incident, now=case.now)
+
+
+def _stop(case: Case, stop: Stop, past: Sequence[Remediation]) -> None:
+    incident = case.incident
+    if stop.person:
+        call_person(incident, stop.reason, now=case.now)
+    if past and past[-1].state == RemediationState.SHADOWED:
+        conclude(case, Outcome.SHADOWED, f"Shadow: would have done {past[-1].plan['calls'][0]['text']}")
+    if not stop.person and not (past and past[-1].state == RemediationState.SHADOWED):
+        _look_again(incident, now=case.now)
+
+
+def _did_nothing(case: Case, summary: str, *, person: str = "") -> None:
+    with transaction.atomic():
+        conclude(case, Outcome.NOTHING, summary)
+        if person:
+            call_person(case.incident, person, now=case.now)
+
+
+def call_person(incident: Incident, why: str, *, now: datetime) -> None:
+    """Nothing automatic will happen any more in this episode: somebody has to look."""
+    with transaction.atomic():
+        asked = Incident.objects.filter(pk=incident.pk, needs_person=False).exclude(state="resolved")
+        if asked.update(needs_person=True, attention=why, decide_at=None):
+            record(incident, "needs a person", now=now, reason=why)
+
+
+def _look_again(incident: Incident, *, now: datetime) -> None:
+    Incident.objects.filter(pk=incident.pk).update(decide_at=now + LOOK_AGAIN)
+
+
+def conclude(case: Case, outcome: Outcome, summary: str, **more: Any) -> None:
+    """Write, or bring up to date, the one decision record of the episode."""
+    incident = case.incident
+    body = {
+        "evidence": {"value": incident.value, "reason": incident.reason, "labels": incident.labels},
+        "rule": {"name": incident.rule.name, "version": incident.rule_version.number},
+        "playbooks": list(case.match.considered) or ["none fits"],
+        **more,
+    }
+    values = {"outcome": outcome, "summary": summary, "body": body, "at": case.now}
+    before = Decision.objects.filter(incident=incident).first()
+    Decision.objects.update_or_create(incident=incident, defaults=values)
+    if before is None or before.summary != summary:
+        record(incident, f"decided: {outcome}", now=case.now, reason=summary)
+
+
+def live_remediation(incident: Incident) -> Remediation | None:
+    return incident.remediations.filter(state__in=REMEDIATION_LIVE).order_by("pk").first()
+
+

@@ -1,0 +1,18 @@
+"""Places where a test may kill this process: `HOMEOSTAT_FAILPOINT=name` dies there as if by SIGKILL, once a file allows it."""
+
+import os
+import signal
+from pathlib import Path
+
+
+def failpoint(name: str) -> None:
+    """Die here when told to. `HOMEOSTAT_FAILPOINT_ONCE` names a file that is removed first, so that the next try lives."""
+    if os.environ.get("HOMEOSTAT_FAILPOINT") != name:
+        return
+    once = os.environ.get("HOMEOSTAT_FAILPOINT_ONCE")
+    if once:
+        try:
+            Path(once).unlink()
+        except FileNotFoundError:
+            return
+    os.kill(os.getpid(), signal.SIGKILL)

@@ -1,0 +1,179 @@
+"""The loop, as a table of contents: observe, detect, decide, act, verify.
+
+Each function rereads the row it is about and may be called at any time, by a doorbell or by the sweep.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from datetime import datetime, timedelta
+
+from django.db import transaction
+from django.db.models import F, Q
+from django.utils import timezone
+
+from remediation import condition, conf, deciding, episodes, repair
+from remediation.doorbell import ring
+from remediation.exceptions import ConfigurationError, ObserveError
+from remediation.models import Heartbeat, Incident, Remediation, Rule, RuleStatus, Source, record
+from remediation.models.source import SourceStatus
+from remediation.observe import alerts
+from remediation.observe.clients import client_for, note_answer, note_failure
+from remediation.signals import evaluated
+from remediation.states import REMEDIATION_LIVE, IncidentState, RemediationState
+
+log = logging.getLogger(__name__)
+
+
+def evaluate(rule_id: int, *, now: datetime | None = None) -> bool:
+    """Observe and detect: ask one rule's question once in its slot. False when the slot was taken already."""
+    now = now or timezone.now()
+    rule = Rule.objects.select_related("source", "service").filter(pk=rule_id, enabled=True, source__enabled=True).first()
+    if rule is None or not _claim_slot(rule, now=now):
+        return False
+    _evaluate(rule, now=now)
+    return True
+
+
+def _claim_slot(rule: Rule, *, now: datetime) -> bool:
+    """Take the current slot by compare-and-set. A slot whose predecessor still runs is an overrun."""
+    slot = rule.slot(now.timestamp())
+    lease = now + timedelta(seconds=conf.EVALUATION_LEASE_S)
+    mine = RuleStatus.objects.filter(rule=rule, slot__lt=slot)
+    free = Q(running_until=None) | Q(running_until__lte=now)
+    if mine.filter(free).update(slot=slot, running_until=lease):
+        return True
+    if mine.exclude(free).update(overruns=F("overruns") + 1, slot=slot):
+        return False
+    if RuleStatus.objects.filter(rule=rule).exists():
+        return False
+    _, created = RuleStatus.objects.get_or_create(rule=rule, defaults={"slot": slot, "running_until": lease})
+    return created
+
+
+def _evaluate(rule: Rule, *, now: datetime) -> None:
+    started = time.perf_counter()
+    verdicts, error = None, ""
+    try:
+        verdicts = condition.judge(rule, now=now)
+    except (ObserveError, ConfigurationError) as problem:
+        error = str(problem)
+    except Exception as problem:
+        log.exception("rule %s cannot be evaluated", rule)
+        error = condition.plain(problem)
+    tally = episodes.take_in(rule, verdicts, why_not=error, now=now)
+    before = RuleStatus.objects.get(rule=rule)
+    values = {
+        "running_until": None,
+        "evaluated_at": now if verdicts is not None else before.evaluated_at,
+        "took_ms": (time.perf_counter() - started) * 1000,
+        "error": error,
+        "error_at": now if error else None,
+        "series": tally.series,
+        "bad": tally.bad,
+        "unknown": tally.unknown,
+    }
+    RuleStatus.objects.filter(rule=rule).update(**values)
+    _note_unknown(rule, before, tally, error=error, now=now)
+    evaluated.send(Rule, rule_id=rule.pk, changed=tally.changed or error != before.error)
+
+
+def _note_unknown(rule: Rule, before: RuleStatus, tally: episodes.Tally, *, error: str, now: datetime) -> None:
+    """A line of history when a rule loses sight of its series, and when it sees them again: unknown is no fault, and
+    nothing is done about it, so somebody must be able to read that."""
+    if tally.unknown and not before.unknown:
+        why = error or f"{tally.unknown} of {tally.series} series have no fresh sample"
+        record(rule, "unknown", now=now, reason=f"{why}; unknown is not a fault, so nothing is done")
+    elif before.unknown and not tally.unknown:
+        record(rule, "known again", now=now, reason="fresh samples again")
+
+
+def pull_alerts(source_id: int, *, now: datetime | None = None) -> None:
+    """Observe: read what Prometheus says is firing."""
+    now = now or timezone.now()
+    source = Source.objects.filter(pk=source_id, enabled=True).first()
+    if source is None:
+        return
+    try:
+        changed = alerts.pull(source, client_for(source), now=now)
+    except (ObserveError, ConfigurationError) as error:
+        note_failure(source, str(error), now=now)
+        return
+    note_answer(source, now=now)
+    SourceStatus.objects.filter(source=source).update(alerts_pulled_at=now)
+    if changed:
+        alerts_arrived(source_id)
+
+
+def alerts_arrived(source_id: int) -> None:
+    """Detect at once: the alert rules of a source are evaluated out of their turn."""
+    now = timezone.now()
+    rules = Rule.objects.select_related("source", "service").filter(
+        source_id=source_id, enabled=True, source__enabled=True, detector="firing_alert"
+    )
+    for rule in rules:
+        if _claim_now(rule, now=now):
+            _evaluate(rule, now=now)
+        else:
+            ring("alerts_arrived", source_id=source_id)
+
+
+def _claim_now(rule: Rule, *, now: datetime) -> bool:
+    """Take the rule outside its slots, unless somebody is at it this moment."""
+    RuleStatus.objects.get_or_create(rule=rule)
+    free = Q(running_until=None) | Q(running_until__lte=now)
+    lease = now + timedelta(seconds=conf.EVALUATION_LEASE_S)
+    return bool(RuleStatus.objects.filter(free, rule=rule).update(running_until=lease))
+
+
+def reconcile(incident_id: int, *, now: datetime | None = None) -> None:
+    """Decide: look at one incident as it is and do the next thing, whatever rang."""
+    now = now or timezone.now()
+    incident = Incident.objects.select_related("rule__source", "rule_version", "service").filter(pk=incident_id).first()
+    if incident is None:
+        return
+    live = deciding.live_remediation(incident)
+    if live is not None:
+        advance(live.pk, now=now)
+    elif incident.state == IncidentState.FIRING and not incident.needs_person:
+        deciding.decide(incident, now=now)
+
+
+def advance(remediation_id: int, *, now: datetime | None = None) -> None:
+    """Decide and verify: move one remediation on."""
+    row = _remediation(remediation_id)
+    if row is not None:
+        repair.advance(row, now=now or timezone.now())
+
+
+def act(remediation_id: int, *, now: datetime | None = None) -> None:
+    """Act: carry out one remediation that is ready."""
+    row = _remediation(remediation_id)
+    if row is not None:
+        repair.act(row, now=now or timezone.now())
+
+
+def _remediation(pk: int) -> Remediation | None:
+    rows = Remediation.objects.select_related("incident__rule__source", "incident__rule_version", "incident__service", "step", "playbook")
+    return rows.filter(pk=pk).first()
+
+
+def sweep(*, now: datetime | None = None) -> int:
+    """Find what no doorbell announced, or whose time has come. Returns how many were rung for."""
+    now = now or timezone.now()
+    due = Remediation.objects.filter(state__in=REMEDIATION_LIVE, due_at__lte=now).order_by("due_at")[:500]
+    rung = 0
+    for row in due.only("pk", "state"):
+        rung += ring("advance", remediation_id=row.pk, expires_s=30)
+    healed = Remediation.objects.filter(
+        state__in=[RemediationState.GATED, RemediationState.AWAITING_APPROVAL], incident__state=IncidentState.RESOLVED
+    )
+    for pk in healed.values_list("pk", flat=True)[:500]:
+        rung += ring("advance", remediation_id=pk, expires_s=30)
+    waiting = Incident.objects.filter(state=IncidentState.FIRING, needs_person=False, decide_at__lte=now)
+    for pk in waiting.values_list("pk", flat=True)[:500]:
+        rung += ring("reconcile", incident_id=pk, expires_s=30)
+    with transaction.atomic():
+        Heartbeat.beat("reconcile", now=now, every_s=conf.SWEEP_S, detail={"rung": rung})
+    return rung

@@ -1,0 +1,56 @@
+"""Thin: take an id, call one function of the loop."""
+
+from __future__ import annotations
+
+import os
+import socket
+
+from celery import shared_task
+from django.utils import timezone
+
+from remediation import loop
+from remediation.models import Heartbeat
+from remediation.schedule import PULSE_S
+
+
+@shared_task
+def evaluate(*, rule_id: int) -> None:
+    loop.evaluate(rule_id)
+
+
+@shared_task
+def pull_alerts(*, source_id: int) -> None:
+    loop.pull_alerts(source_id)
+
+
+@shared_task
+def alerts_arrived(*, source_id: int) -> None:
+    loop.alerts_arrived(source_id)
+
+
+@shared_task
+def reconcile(*, incident_id: int) -> None:
+    loop.reconcile(incident_id)
+
+
+@shared_task
+def advance(*, remediation_id: int) -> None:
+    loop.advance(remediation_id)
+
+
+# Acknowledged early (the default): an effect is never redelivered; what was lost, the sweep finds by its lease.
+@shared_task
+def act(*, remediation_id: int) -> None:
+    loop.act(remediation_id)
+
+
+@shared_task
+def sweep() -> None:
+    loop.sweep()
+
+
+@shared_task
+def pulse(*, queue: str) -> None:
+    """A canary through one queue: a worker that is connected but deaf leaves no heartbeat."""
+    detail: dict[str, object] = {"pid": os.getpid(), "host": socket.gethostname()}
+    Heartbeat.beat(f"worker:{queue}", now=timezone.now(), every_s=PULSE_S, detail=detail)
