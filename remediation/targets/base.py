@@ -148,3 +148,7 @@ class Runs(ABC):
 
     @abstractmethod
     def run_text(self, target: TargetRef, arguments: Facts) -> str: ...
+
+    def ran(self, target: TargetRef, arguments: Facts, *, timeout_s: float = 5.0) -> Found:
+        """Whether the newest run took place, for a probe; most runtimes cannot tell."""
+        return Found(done=None, reason="nothing here can tell whether it ran")

@@ -1,0 +1,40 @@
+"""Secrets by reference. The database holds `env:NAME` or `file:PATH`, never the secret."""
+
+from __future__ import annotations
+
+import os
+import re
+from pathlib import Path
+
+from remediation.exceptions import ConfigurationError
+
+PATTERN = r"^(env:[A-Za-z_][A-Za-z0-9_]*|file:/[^\x00-\x1f\x7f]+)?$"
+"""What a reference looks like; empty where there is no secret."""
+
+LIMIT_BYTES = 8192
+"""A secret is short: a reference to /dev/zero, or to a log, may not fill the memory."""
+
+
+def resolve(ref: str) -> str:
+    """The secret that `ref` names. Raises ConfigurationError, which names the reference and never the value."""
+    if not ref or not re.fullmatch(PATTERN[1:-1], ref):
+        raise ConfigurationError("a secret is given as env:NAME or file:/absolute/path")
+    kind, _, where = ref.partition(":")
+    value = os.environ.get(where, "") if kind == "env" else _read(where, ref)
+    if not value.strip():
+        raise ConfigurationError(f"the secret {ref} is missing or empty where Homeostat runs")
+    return value.strip()
+
+
+def _read(path: str, ref: str) -> str:
+    try:
+        with Path(path).open("rb") as file:
+            content = file.read(LIMIT_BYTES + 1)
+    except OSError as error:
+        raise ConfigurationError(f"the secret {ref} cannot be read: {error.strerror}") from None
+    if len(content) > LIMIT_BYTES:
+        raise ConfigurationError(f"the secret {ref} is longer than {LIMIT_BYTES} bytes")
+    try:
+        return content.decode()
+    except UnicodeDecodeError:
+        raise ConfigurationError(f"the secret {ref} is not UTF-8 text") from None
