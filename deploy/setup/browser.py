@@ -32,7 +32,7 @@ MISSING = """\
 
 Chromium could not be set up here: the browser tests and the screenshots need it, everything else runs without it.
 On Debian:                       sudo apt-get install chromium
-On Ubuntu, where it is a snap:   sudo {python} -m playwright install --with-deps chromium
+On Ubuntu, where it is a snap:   sudo {python} -m playwright install-deps chromium   and then this command again
 Or name your own browser:        HOMEOSTAT_CHROMIUM_BIN=/where/chromium/is"""
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shutil
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
@@ -37,6 +38,7 @@ def unpack(packages: Sequence[str]) -> None:
     The system's package lists may be missing (a container) or name versions that are gone: then our own are
     fetched, which apt allows to everyone. Raises `CommandFailed`.
     """
+    shutil.rmtree(ARCHIVES, ignore_errors=True)  # an interrupted download may have left half a package
     try:
         download(packages, settings("system.conf", SETTINGS))
     except CommandFailed:
