@@ -17,7 +17,8 @@ from remediation.models import Incident, Rule, SourceStatus
 from remediation.observe import alerts, window
 from remediation.observe.base import Question
 from remediation.observe.clients import client_for, note_answer, note_failure
-from remediation.series import Floats, Matrix, fingerprint
+from remediation.series import Floats, Matrix
+from remediation.series import fingerprint as fingerprint_of
 from remediation.states import Verdict
 from remediation.verify.recovery import Look
 
@@ -83,7 +84,9 @@ def ask(incident: Incident, *, now: datetime) -> Look:
     if judged is None:
         why = "the series is missing from the answer"
         return Look(at=at, verdict=Verdict.UNKNOWN, value=None, sample_at=None, reach_s=0, reason=why)
-    times = [verdicts.times[i] for i, labels in enumerate(verdicts.labels) if fingerprint(labels) == incident.fingerprint]
+    times = [
+        verdicts.times[i] for i, labels in enumerate(verdicts.labels) if fingerprint_of(labels) == incident.fingerprint
+    ]
     sample_at = float(times[0]) if times and math.isfinite(times[0]) else None
     return Look(
         at=at,
@@ -106,7 +109,7 @@ class History:
     note: str = ""
 
 
-def history(rule: Rule, *, series: str, start: float, end: float, points: int = 400) -> History:
+def history(rule: Rule, *, fingerprint: str, start: float, end: float, points: int = 400) -> History:
     """The series with this fingerprint between two times (seconds since the epoch), for a chart.
 
     Detectors that learn get their window before the start as well. Raises ObserveError, ConfigurationError.
@@ -121,7 +124,7 @@ def history(rule: Rule, *, series: str, start: float, end: float, points: int = 
         step_s = max(step_s, detector.step_s(params))
     question = Question(query=rule.query, window_s=end - start + before_s, step_s=step_s)
     matrix = window.fetch(client_for(rule.source), question, now=end)
-    wanted = [i for i, labels in enumerate(matrix.labels) if fingerprint(labels) == series]
+    wanted = [i for i, labels in enumerate(matrix.labels) if fingerprint_of(labels) == fingerprint]
     if not wanted:
         return History(times=[], values=[], lower=[], upper=[], note="no samples of this series in the range")
     one = Matrix(
@@ -147,4 +150,8 @@ def _numbers(values: Floats) -> list[float | None]:
 
 def plain(error: Exception) -> str:
     """What to tell people about an error: its own words when it is ours, its kind otherwise."""
-    return str(error) if isinstance(error, (ObserveError, ConfigurationError)) else f"internal error ({type(error).__name__})"
+    return (
+        str(error)
+        if isinstance(error, (ObserveError, ConfigurationError))
+        else f"internal error ({type(error).__name__})"
+    )

@@ -21,12 +21,11 @@ from remediation.models import (
     Remediation,
     RemediationTarget,
     SeriesState,
-    Step,
     Target,
     change,
     record,
 )
-from remediation.states import REMEDIATION_LIVE, Autonomy, Outcome, RemediationState, Verdict
+from remediation.states import REMEDIATION_LIVE, Outcome, RemediationState, Verdict
 from remediation.targets.base import Call
 
 LOOK_AGAIN = timedelta(seconds=5)
@@ -44,12 +43,6 @@ class Case:
 
 def decide(incident: Incident, *, now: datetime) -> None:
     """One decision about one firing incident without a live remediation. Leaves a decision record either way."""
-    if incident.verdict == Verdict.UNKNOWN:
-        _look_again(incident, now=now)
-        return
-    if incident.verdict == Verdict.OK:
-        _look_again(incident, now=now)
-        return
     match = choose_playbook(incident, Playbook.objects.filter(enabled=True).order_by("-priority", "pk"))
     case = Case(incident=incident, match=match, now=now)
     if match.playbook is None:
@@ -60,6 +53,9 @@ def decide(incident: Incident, *, now: datetime) -> None:
     rung = next_rung(steps, past, bad_again=_bad_again(incident, past))
     if isinstance(rung, Stop):
         _stop(case, rung, past)
+        return
+    if incident.verdict != Verdict.BAD:  # unknown, or on its way to being over: neither is a reason to act
+        _look_again(incident, now=now)
         return
     _take(case, match.playbook, rung)
 
@@ -90,7 +86,7 @@ def _take(case: Case, playbook: Playbook, rung: Rung) -> None:
     """Plan a rung: select, look at the targets, write the plan."""
     incident = case.incident
     step = rung.step
-    candidates = Target.objects.filter(service_id=incident.service_id).select_related("service")
+    candidates = Target.objects.filter(service=incident.service).select_related("service")
     try:
         targets = select_targets(incident, list(candidates), select=step.select, at_most=step.max_targets)
     except ConfigurationError as error:
@@ -122,7 +118,9 @@ def _why(incident: Incident) -> str:
     return f"{incident.rule.name}: {incident.reason}"
 
 
-def _create(case: Case, playbook: Playbook, rung: Rung, targets: Sequence[Target], calls: Sequence[Call]) -> Remediation:
+def _create(
+    case: Case, playbook: Playbook, rung: Rung, targets: Sequence[Target], calls: Sequence[Call]
+) -> Remediation:
     plan = plans.build(case.incident, playbook, rung.step, targets, calls)
     return Remediation.objects.create(
         incident=case.incident,
@@ -159,7 +157,9 @@ def _attach(case: Case, targets: Sequence[Target]) -> None:
         Remediation.objects.filter(holds__target__in=targets, holds__live=True).exclude(incident=case.incident).first()
     )
     if live is not None:
-        summary = f"Waits: {live.verb} of {live.target_names} (remediation {live.pk}) is already under way for this target."
+        summary = (
+            f"Waits: {live.verb} of {live.target_names} (remediation {live.pk}) is already under way for this target."
+        )
         conclude(case, Outcome.ATTACHED, summary, attached_to=live.pk)
     _look_again(case.incident, now=case.now)
 
@@ -211,5 +211,3 @@ def conclude(case: Case, outcome: Outcome, summary: str, **more: Any) -> None:
 
 def live_remediation(incident: Incident) -> Remediation | None:
     return incident.remediations.filter(state__in=REMEDIATION_LIVE).order_by("pk").first()
-
-

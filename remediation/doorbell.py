@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import time
-from functools import partial
 
 from celery import current_app
 from django.db import transaction
@@ -29,4 +28,9 @@ def ring(task: str, *, expires_s: float | None = None, on_queue: str | None = No
 
 
 def ring_after_commit(task: str, **ids: int) -> None:
-    transaction.on_commit(partial(ring, task, **ids))
+    """Ring once the transaction is committed; at once where there is none."""
+
+    def now() -> None:
+        ring(task, expires_s=None, on_queue=None, **ids)
+
+    transaction.on_commit(now)

@@ -13,14 +13,17 @@ from remediation.decide.match import service_of
 from remediation.detect.base import Verdicts
 from remediation.detect.phase import Standing, advance
 from remediation.doorbell import ring_after_commit
-from remediation.models import Decision, Incident, Rule, RuleVersion, SeriesState, Service, change, record
+from remediation.models import Decision, Incident, Remediation, Rule, SeriesState, Service, change, record
 from remediation.series import fingerprint
 from remediation.states import Code, IncidentState, Outcome, Phase, RemediationState, Verdict
 
 REFRESH_S = 10.0
 """A series whose verdict does not change is written again after this many seconds, so that its value stays current."""
 
-STATE_FIELDS = "labels phase phase_since verdict verdict_since judged_at value score lower upper reason".split()
+STATE_FIELDS = (
+    *("labels", "phase", "phase_since", "verdict", "verdict_since", "judged_at"),
+    *("value", "score", "lower", "upper", "reason"),
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -208,13 +211,14 @@ def resolve(incident: Incident, *, now: datetime, reason: str) -> bool:
         decide_at=None,
     )
     if done:
-        _close_decision(incident, now=now)
+        close_decision(incident, now=now)
         ring_after_commit("reconcile", incident_id=incident.pk)
     return done
 
 
-def _close_decision(incident: Incident, *, now: datetime) -> None:
-    """Every firing episode ends in one record, also when nobody got round to deciding."""
+def close_decision(incident: Incident, *, now: datetime) -> None:
+    """Every firing episode ends in one record, also when nobody got round to deciding. Written when the incident ends
+    and once more when a remediation that outlived it does."""
     if incident.fired_at is None:
         return
     decision, _ = Decision.objects.get_or_create(
@@ -225,12 +229,22 @@ def _close_decision(incident: Incident, *, now: datetime) -> None:
             "at": now,
         },
     )
-    verified = incident.remediations.filter(state=RemediationState.VERIFIED).order_by("pk").last()
-    if verified is not None:
-        took = (now - incident.fired_at).total_seconds()
+    acted = incident.remediations.filter(effect_started_at__isnull=False).order_by("pk").last()
+    if acted is not None:
         decision.outcome = Outcome.ACTED
-        decision.summary = f"{verified.verb.capitalize()} of {verified.target_names}, verified; over after {took:.0f} s."
-    elif decision.outcome == Outcome.HELD:
+        decision.summary = _what_was_done(acted, incident)
+    elif decision.outcome == Outcome.HELD and decision.closed_at is None:
+        decision.outcome = Outcome.NOTHING
         decision.summary = f"Did nothing: it ended by itself before {decision.summary}"
-    decision.closed_at = now
+    decision.closed_at = decision.closed_at or now
     decision.save(update_fields=["outcome", "summary", "closed_at"])
+
+
+def _what_was_done(acted: Remediation, incident: Incident) -> str:
+    what = f"{acted.verb.capitalize()} of {acted.target_names}"
+    if acted.live:
+        return f"{what}; the proof is under way."
+    took = ((incident.resolved_at or acted.state_since) - (incident.fired_at or incident.opened_at)).total_seconds()
+    if acted.state == RemediationState.VERIFIED:
+        return f"{what}, verified; the incident was over after {took:.0f} s."
+    return f"{what} ended {acted.state.replace('_', ' ')}: {acted.reason}."

@@ -1,4 +1,4 @@
-"""Places where a test may kill this process: `HOMEOSTAT_FAILPOINT=name` dies there as if by SIGKILL, once a file allows it."""
+"""Places where a test may kill this process: with `HOMEOSTAT_FAILPOINT=name` it dies there, as if by SIGKILL."""
 
 import os
 import signal
@@ -6,7 +6,7 @@ from pathlib import Path
 
 
 def failpoint(name: str) -> None:
-    """Die here when told to. `HOMEOSTAT_FAILPOINT_ONCE` names a file that is removed first, so that the next try lives."""
+    """Die here when told to. `HOMEOSTAT_FAILPOINT_ONCE` names a file that is removed first: the next try lives."""
     if os.environ.get("HOMEOSTAT_FAILPOINT") != name:
         return
     once = os.environ.get("HOMEOSTAT_FAILPOINT_ONCE")

@@ -29,7 +29,9 @@ log = logging.getLogger(__name__)
 def evaluate(rule_id: int, *, now: datetime | None = None) -> bool:
     """Observe and detect: ask one rule's question once in its slot. False when the slot was taken already."""
     now = now or timezone.now()
-    rule = Rule.objects.select_related("source", "service").filter(pk=rule_id, enabled=True, source__enabled=True).first()
+    rule = (
+        Rule.objects.select_related("source", "service").filter(pk=rule_id, enabled=True, source__enabled=True).first()
+    )
     if rule is None or not _claim_slot(rule, now=now):
         return False
     _evaluate(rule, now=now)
@@ -138,6 +140,8 @@ def reconcile(incident_id: int, *, now: datetime | None = None) -> None:
         advance(live.pk, now=now)
     elif incident.state == IncidentState.FIRING and not incident.needs_person:
         deciding.decide(incident, now=now)
+    elif incident.state == IncidentState.RESOLVED:
+        episodes.close_decision(incident, now=now)
 
 
 def advance(remediation_id: int, *, now: datetime | None = None) -> None:
@@ -155,7 +159,9 @@ def act(remediation_id: int, *, now: datetime | None = None) -> None:
 
 
 def _remediation(pk: int) -> Remediation | None:
-    rows = Remediation.objects.select_related("incident__rule__source", "incident__rule_version", "incident__service", "step", "playbook")
+    rows = Remediation.objects.select_related(
+        "incident__rule__source", "incident__rule_version", "incident__service", "step", "playbook"
+    )
     return rows.filter(pk=pk).first()
 
 

@@ -1,4 +1,4 @@
-"""Alertmanager's matchers: `severity="critical", service=~"cart|pay"`. Used by playbooks, targets, silences and filters."""
+"""Alertmanager's matchers: `severity="critical", service=~"cart|pay"`. Playbooks, targets and filters use them."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class Matcher:
         return f'{self.name}{self.op}"{escaped}"'
 
     def matches(self, labels: Labels) -> bool:
-        """A label that is missing counts as empty, as in Prometheus. Raises MatcherError when a regex takes too long."""
+        """A missing label counts as empty, as in Prometheus. Raises MatcherError when a regex takes too long."""
         value = labels.get(self.name, "")
         if self.op in ("=", "!="):
             return (value == self.value) == (self.op == "=")

@@ -1,4 +1,4 @@
-"""Finds plug-ins by name. A detector, verb, backend or guard is one file in its package, or an entry point elsewhere."""
+"""Finds plug-ins by name. A detector, verb, backend or guard is one file in its package, or an entry point."""
 
 from __future__ import annotations
 
@@ -29,15 +29,19 @@ class Params(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
+AnyParams = Params
+"""The same under a name that a plug-in's own `Params` does not hide."""
+
+
 class Plugin:
     """What every plug-in has. `name` is stored in the database, so it never changes."""
 
     name: ClassVar[str]
     label: ClassVar[str]
-    Params: ClassVar[type[Params]] = Params
+    Params: ClassVar[type[AnyParams]] = AnyParams
 
     @classmethod
-    def parse(cls, params: dict[str, Any]) -> Params:
+    def parse(cls, params: dict[str, Any]) -> AnyParams:
         """The typed parameters. Raises ConfigurationError that names each wrong field."""
         try:
             return cls.Params.model_validate(params)
@@ -59,16 +63,18 @@ def _found(package: str, base: str, group: str) -> dict[str, Plugin]:
     root = importlib.import_module(package)
     module, _, class_name = base.rpartition(".")
     kind = getattr(importlib.import_module(module), class_name)
-    classes: list[type[Plugin]] = []
+    classes: list[Any] = []
     for info in pkgutil.iter_modules(root.__path__, f"{package}."):
         found = vars(importlib.import_module(info.name)).values()
         classes += [item for item in found if inspect.isclass(item) and item.__module__ == info.name]
     for point in entry_points(group=group):
         try:
             classes.append(point.load())
-        except Exception:  # noqa: BLE001 - a broken third party must not stop the loop; the check reports the lost name
+        except Exception:
             log.exception("entry point %s of group %s does not load", point.name, group)
-    usable = [item for item in classes if issubclass(item, kind) and not inspect.isabstract(item) and "name" in vars(item)]
+    usable: list[type[Plugin]] = [
+        item for item in classes if issubclass(item, kind) and not inspect.isabstract(item) and "name" in vars(item)
+    ]
     return {item.name: item() for item in sorted(usable, key=lambda item: item.name)}
 
 

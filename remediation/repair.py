@@ -13,9 +13,9 @@ from django.utils import timezone
 from remediation import conf
 from remediation.act import execution
 from remediation.condition import ask
-from remediation.deciding import call_person
 from remediation.decide import plan as plans
 from remediation.decide.guards.base import Situation, ask_all, refusals
+from remediation.deciding import call_person
 from remediation.doorbell import ring_after_commit
 from remediation.exceptions import HomeostatError
 from remediation.failpoints import failpoint
@@ -225,7 +225,9 @@ def _report(row: Remediation, carried: execution.Carried, *, fence: int, now: da
                 due_at=now,
             )
         case "not_started":
-            if change(row, R.FAILED, now=now, reason=carried.output, where=mine, output=carried.output, effect_started_at=None):
+            if change(
+                row, R.FAILED, now=now, reason=carried.output, where=mine, output=carried.output, effect_started_at=None
+            ):
                 ring_after_commit("reconcile", incident_id=row.incident_id)
         case "unknown":
             change(row, R.UNKNOWN, now=now, reason=carried.output, where=mine, output=carried.output, due_at=now)
@@ -251,8 +253,8 @@ def _probe(row: Remediation, *, now: datetime) -> None:
         if change(row, R.FAILED, now=now, reason=reason, effect_started_at=None):
             ring_after_commit("reconcile", incident_id=row.incident_id)
     elif now - row.state_since > PROBE_FOR:
-        if change(row, R.INCONCLUSIVE, now=now, reason=f"nobody can tell what happened: {found.reason}"):
-            ring_after_commit("reconcile", incident_id=row.incident_id)
+        change(row, R.INCONCLUSIVE, now=now, reason=f"nobody can tell what happened: {found.reason}")
+        ring_after_commit("reconcile", incident_id=row.incident_id)
 
 
 # --- the proof --------------------------------------------------------------------------------------------------------

@@ -1,4 +1,4 @@
-"""Beat: rings for every rule at the start of its slot. It keeps nothing: slots follow from the clock, so two are safe."""
+"""Beat: rings for every rule at the start of its slot. It keeps nothing: slots follow the clock, so two are safe."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ QUEUES = ("evaluate", "act")
 LONGEST_SLEEP_S = 0.5
 
 
-class SlotScheduler(Scheduler):  # type: ignore[misc] - Celery has no types
+class SlotScheduler(Scheduler):
     """Replaces Celery's schedule of entries by the slots of the rules."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -35,10 +35,6 @@ class SlotScheduler(Scheduler):  # type: ignore[misc] - Celery has no types
 
     def setup_schedule(self) -> None:
         self.data: dict[str, Any] = {}
-
-    @property
-    def schedule(self) -> dict[str, Any]:
-        return {}
 
     def tick(self, *_: Any, **__: Any) -> float:
         """Ring for everything that is due; returns the seconds until something may be."""

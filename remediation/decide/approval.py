@@ -24,7 +24,9 @@ def approve(remediation: Remediation, *, user: User, digest: str, now: datetime)
         given = row.approvals.filter(answer=Approval.Answer.APPROVE, digest=digest).count()
         facts = {"digest": digest, "given": given, "needed": row.approvals_needed}
         if given < row.approvals_needed:
-            record(row, row.state, now=now, actor=user.username, reason="approved; another person is needed", facts=facts)
+            record(
+                row, row.state, now=now, actor=user.username, reason="approved; another person is needed", facts=facts
+            )
             return row
         reason = f"approved by {user.username}"
         if not change(row, RemediationState.READY, now=now, reason=reason, actor=user.username, facts=facts):

@@ -29,14 +29,16 @@ class Stop:
 def next_rung(steps: Sequence[Step], past: Sequence[Remediation], *, bad_again: bool) -> Rung | Stop:
     """The next step of a ladder.
 
-    steps: in order. past: this episode's remediations, oldest first, none of them live. bad_again: whether the condition
-    was bad after the last of them had ended. Ineffective and failed go on (same step while attempts are left, then the
-    next); verified goes on only on a relapse; everything else is for a person.
+    steps: in order. past: this episode's remediations, oldest first, none of them live. bad_again: whether the
+    condition was bad after the last of them had ended. Ineffective and failed go on (same step while attempts are left,
+    then the next); verified goes on only on a relapse; everything else is for a person.
     """
     if not steps:
         return Stop(reason="the playbook has no steps", person=True)
-    if not past:
-        return Rung(step=steps[0], attempt=1)
+    return _after(steps, past, bad_again=bad_again) if past else Rung(step=steps[0], attempt=1)
+
+
+def _after(steps: Sequence[Step], past: Sequence[Remediation], *, bad_again: bool) -> Rung | Stop:
     last = past[-1]
     state = RemediationState(last.state)
     if state == RemediationState.SHADOWED:

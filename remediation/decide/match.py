@@ -59,9 +59,7 @@ def select_targets(incident: Incident, targets: Sequence[Target], *, select: str
     chosen = [
         target
         for target in targets
-        if target.enabled
-        and not contradicts(target, incident.labels)
-        and matchers.matches(select, selectable(target))
+        if target.enabled and not contradicts(target, incident.labels) and matchers.matches(select, selectable(target))
     ]
     wanted = select or "any"
     if not chosen:
@@ -72,7 +70,8 @@ def select_targets(incident: Incident, targets: Sequence[Target], *, select: str
     if len(chosen) > at_most:
         names = ", ".join(target.name for target in chosen)
         raise ConfigurationError(
-            f"{len(chosen)} targets fit {wanted} ({names}) and the step allows {at_most}: tie targets to series by labels"
+            f"{len(chosen)} targets fit {wanted} ({names}) and the step allows {at_most}: "
+            "tie targets to series by their labels"
         )
     return sorted(chosen, key=lambda target: target.name)
 

@@ -29,7 +29,9 @@ def preview(step_verb: str, params: dict[str, Any], targets: Sequence[Target]) -
     return calls
 
 
-def build(incident: Incident, playbook: Playbook, step: Step, targets: Sequence[Target], calls: Sequence[Call]) -> dict[str, Any]:
+def build(
+    incident: Incident, playbook: Playbook, step: Step, targets: Sequence[Target], calls: Sequence[Call]
+) -> dict[str, Any]:
     """The plan as it is stored. Everything an approval signs is in it, and no clock."""
     return {
         "playbook": {"id": playbook.pk, "name": playbook.name, "version": playbook.version},

@@ -22,3 +22,6 @@ class Approval(models.Model):
 
     class Meta:
         constraints = [models.UniqueConstraint(fields=["remediation", "user"], name="one_answer_per_person")]
+
+    def __str__(self) -> str:
+        return f"{self.answer} by {self.user} of {self.remediation}"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from django.core.exceptions import ValidationError
 from django.db import models
@@ -51,5 +51,11 @@ def clean_params(kind: str, name: str, params: dict[str, Any]) -> None:
         raise ValidationError({"params": str(error)}) from error
 
 
-class Seconds(models.FloatField):
+if TYPE_CHECKING:
+    FloatField = models.FloatField[float, float]
+else:
+    FloatField = models.FloatField
+
+
+class Seconds(FloatField):
     """A time span in seconds."""

@@ -116,3 +116,6 @@ class Note(models.Model):
     author = models.CharField(max_length=150)
     text = models.TextField()
     at = models.DateTimeField()
+
+    def __str__(self) -> str:
+        return f"{self.author}: {self.text[:60]}"

@@ -13,9 +13,10 @@ from remediation.models.base import Seconds, clean_params, validate_matchers
 from remediation.states import Autonomy
 
 STEP_FIELDS = (
-    "position verb params select max_targets approvals approval_ttl_s timeout_s cooldown_s budget budget_window_s "
-    "good_samples verify_within_s settle_s max_attempts"
-).split()
+    *("position", "verb", "params", "select", "max_targets", "max_attempts", "timeout_s"),
+    *("approvals", "approval_ttl_s", "cooldown_s", "budget", "budget_window_s"),
+    *("good_samples", "verify_within_s", "settle_s"),
+)
 
 
 class Playbook(models.Model):
@@ -46,7 +47,7 @@ class Playbook(models.Model):
         return {"name": self.name, "matchers": self.matchers, "steps": steps}
 
     def keep_version(self, *, author: str, now: datetime, keep_autonomy: bool = False) -> PlaybookVersion:
-        """Write a new version when what it does has changed. An edited playbook loses `auto`: it has to be trusted anew."""
+        """Write a new version when what it does has changed. Edited, it loses `auto`: it has to be trusted anew."""
         latest = self.versions.order_by("-number").first()
         if latest is not None and latest.body == self.body():
             return latest

@@ -80,3 +80,6 @@ class RemediationTarget(models.Model):
             models.UniqueConstraint(fields=["target"], condition=Q(live=True), name="one_live_remediation_per_target"),
             models.UniqueConstraint(fields=["remediation", "target"], name="target_once_per_remediation"),
         ]
+
+    def __str__(self) -> str:
+        return f"{self.target} {'held' if self.live else 'was held'} by remediation {self.remediation_id}"

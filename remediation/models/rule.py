@@ -19,8 +19,9 @@ GOLDEN = 0.6180339887498949
 """Multiples of it spread evenly over an interval, so rules with one interval are not asked all at once."""
 
 VERSIONED = (
-    "name source_id service_id query detector params interval_s for_s keep_firing_for_s severity labels annotations"
-).split()
+    *("name", "source_id", "service_id", "query", "detector", "params"),
+    *("interval_s", "for_s", "keep_firing_for_s", "severity", "labels", "annotations"),
+)
 
 
 class Rule(models.Model):
@@ -45,7 +46,10 @@ class Rule(models.Model):
     interval_s = Seconds("interval (s)", default=15, validators=[MinValueValidator(1)])
     for_s = Seconds("for (s)", default=0, validators=[MinValueValidator(0)], help_text="Bad this long before it fires.")
     keep_firing_for_s = Seconds(
-        "keep firing for (s)", default=0, validators=[MinValueValidator(0)], help_text="Good this long before it is over."
+        "keep firing for (s)",
+        default=0,
+        validators=[MinValueValidator(0)],
+        help_text="Good this long before it is over.",
     )
     severity = models.CharField(max_length=10, choices=[(s, s) for s in Severity], default=Severity.WARNING)
     labels = models.JSONField(default=dict, blank=True, validators=[validate_labels])
@@ -70,14 +74,14 @@ class Rule(models.Model):
 
     def slot(self, now: float) -> int:
         """The number of the interval that `now` falls into, shifted per rule."""
-        return math.floor((now - self.offset_s) / self.interval_s)
+        return math.floor((now - self.offset_s) / float(self.interval_s))
 
     @property
     def offset_s(self) -> float:
-        return ((self.pk or 0) * GOLDEN % 1.0) * self.interval_s
+        return ((self.pk or 0) * GOLDEN % 1.0) * float(self.interval_s)
 
     def next_slot_at(self, now: float) -> float:
-        return (self.slot(now) + 1) * self.interval_s + self.offset_s
+        return (self.slot(now) + 1) * float(self.interval_s) + self.offset_s
 
     def keep_version(self, *, author: str, now: datetime) -> RuleVersion:
         """Write a new version when anything that is judged by has changed; the newest one otherwise."""
@@ -125,3 +129,6 @@ class RuleStatus(models.Model):
     bad = models.PositiveIntegerField(default=0)
     unknown = models.PositiveIntegerField(default=0)
     overruns = models.PositiveIntegerField(default=0)
+
+    def __str__(self) -> str:
+        return f"{self.rule}: {self.series} series, {self.bad} bad, {self.unknown} unknown"

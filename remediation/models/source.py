@@ -77,6 +77,9 @@ class SourceStatus(models.Model):
     alerts_pulled_at = models.DateTimeField(null=True)
     alerts_slot = models.BigIntegerField(default=0)
 
+    def __str__(self) -> str:
+        return f"{self.source}: {self.error if self.failing else 'answers'}"
+
     @property
     def failing(self) -> bool:
         return self.failed_at is not None and (self.answered_at is None or self.failed_at > self.answered_at)

@@ -91,7 +91,7 @@ def record(
     """Write one line of history: a state change, or something that happened to a row that has no states."""
     incident = row if isinstance(row, Incident) else getattr(row, "incident", None)
     transition = Transition.objects.create(
-        kind=getattr(row, "KIND", row._meta.model_name),
+        kind=str(getattr(row, "KIND", row._meta.model_name)),
         object_id=row.pk,
         incident=incident,
         from_state=from_state,

@@ -67,11 +67,15 @@ def judge(rows: Sequence[dict[str, Any]], *, needed: int, deadline: float, now: 
         last_sample, newest = row["sample_at"], row["verdict"]
         good = good + 1 if newest == Verdict.OK else 0
     if good >= needed:
-        return Judgement(state=RemediationState.VERIFIED, good=good, reason=f"{good} good samples in a row since the effect")
+        return Judgement(
+            state=RemediationState.VERIFIED, good=good, reason=f"{good} good samples in a row since the effect"
+        )
     if now < deadline + GRACE_S:
         return Judgement(state=None, good=good, reason=f"{good} of {needed} good samples")
     if newest == Verdict.BAD:
-        return Judgement(state=RemediationState.INEFFECTIVE, good=good, reason="the condition is still bad at the deadline")
+        return Judgement(
+            state=RemediationState.INEFFECTIVE, good=good, reason="the condition is still bad at the deadline"
+        )
     told = {Verdict.OK: f"only {good} of {needed} good samples", Verdict.UNKNOWN: "the condition is unknown"}
     why = told.get(Verdict(newest), "") if newest else "no sample from after the effect"
     return Judgement(state=RemediationState.INCONCLUSIVE, good=good, reason=f"{why} at the deadline")

@@ -58,7 +58,13 @@ def ask_all(situation: Situation) -> list[dict[str, Any]]:
             log.exception("guard %s failed", name)
             answer = Answer(passed=False, reason=f"could not be evaluated ({type(error).__name__}), so it says no")
         answers.append(
-            {"guard": name, "label": guard.label, "passed": answer.passed, "reason": answer.reason, "numbers": answer.numbers}
+            {
+                "guard": name,
+                "label": guard.label,
+                "passed": answer.passed,
+                "reason": answer.reason,
+                "numbers": answer.numbers,
+            }
         )
     return answers
 

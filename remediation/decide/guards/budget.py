@@ -17,7 +17,7 @@ class BudgetGuard(Guard):
         window_s = float(situation.step["budget_window_s"])
         spent = (
             Remediation.objects.filter(
-                incident__service_id=situation.incident.service_id,
+                incident__service=situation.incident.service,
                 effect_started_at__gt=situation.now - timedelta(seconds=window_s),
             )
             .exclude(pk=situation.remediation.pk)

@@ -21,7 +21,7 @@ class BusyGuard(Guard):
 
     def ask(self, situation: Situation) -> Answer:
         others = (
-            Remediation.objects.filter(incident__service_id=situation.incident.service_id, state__in=AT_WORK)
+            Remediation.objects.filter(incident__service=situation.incident.service, state__in=AT_WORK)
             .exclude(pk=situation.remediation.pk)
             .order_by("pk")
         )

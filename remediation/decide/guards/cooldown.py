@@ -27,5 +27,7 @@ class CooldownGuard(Guard):
         since = (situation.now - last) / timedelta(seconds=1)
         numbers = {"cooldown_s": cooldown_s, "since_s": round(since, 1)}
         if since >= cooldown_s:
-            return Answer(passed=True, reason=f"last effect {since:.0f} s ago, {cooldown_s:.0f} s asked", numbers=numbers)
+            return Answer(
+                passed=True, reason=f"last effect {since:.0f} s ago, {cooldown_s:.0f} s asked", numbers=numbers
+            )
         return Answer(passed=False, reason=f"last effect {since:.0f} s ago, {cooldown_s:.0f} s asked", numbers=numbers)

@@ -24,7 +24,11 @@ class DependencyGuard(Guard):
         )
         names = sorted({f"{incident.service} ({incident.rule.name})" for incident in open_there})
         if not names:
-            return Answer(passed=True, reason=f"{len(causes)} dependencies without an incident", numbers={"dependencies": len(causes)})
+            return Answer(
+                passed=True,
+                reason=f"{len(causes)} dependencies without an incident",
+                numbers={"dependencies": len(causes)},
+            )
         return Answer(passed=False, reason=f"waits for {', '.join(names)}", numbers={"open": len(names)})
 
 

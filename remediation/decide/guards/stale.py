@@ -23,12 +23,18 @@ class StaleGuard(Guard):
         allowed_s = MISSED * float(incident.rule.interval_s) + 5
         status = SourceStatus.objects.filter(source_id=incident.rule.source_id).first()
         if status is None or status.failing:
-            return Answer(passed=False, reason=f"the source does not answer: {status.error if status else 'never asked'}")
+            return Answer(
+                passed=False, reason=f"the source does not answer: {status.error if status else 'never asked'}"
+            )
         verdict_s = _age(incident.judged_at, situation.now)
         answer_s = _age(status.answered_at, situation.now)
         oldest = max(verdict_s, answer_s)
         numbers = {"verdict_age_s": round(verdict_s, 1), "answer_age_s": round(answer_s, 1), "allowed_s": allowed_s}
-        return Answer(passed=oldest <= allowed_s, reason=f"last verdict {verdict_s:.0f} s ago, {allowed_s:.0f} s allowed", numbers=numbers)
+        return Answer(
+            passed=oldest <= allowed_s,
+            reason=f"last verdict {verdict_s:.0f} s ago, {allowed_s:.0f} s allowed",
+            numbers=numbers,
+        )
 
 
 def _age(at: datetime | None, now: datetime) -> float:
