@@ -6,7 +6,7 @@ message never fires an alert again that is over, while a pull that still shows i
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Protocol
 
@@ -21,6 +21,7 @@ from remediation.states import Phase
 
 if TYPE_CHECKING:
     from remediation.observe.base import SeenAlert
+    from remediation.observe.inventory import SeenRule
 
 FIRING = "firing"
 RESOLVED = "resolved"
@@ -28,6 +29,8 @@ RESOLVED_REACH_S = 3600.0
 """A resolved alert counts as good this long; later only for a series that is still open. Older rows are history."""
 CHUNK = 500
 """Keys per statement: SQLite bounds the parameters of one."""
+
+LINK_LIMIT = 2000
 
 Key = tuple[str, datetime]
 
@@ -37,11 +40,18 @@ class Alerting(Protocol):
 
     def alerts(self) -> list[SeenAlert]: ...
 
+    def rules(self) -> Sequence[SeenRule]: ...
+
 
 def pull(source: Source, client: Alerting, *, now: datetime) -> list[Alert]:
     """Read the source's alerts and settle them; the rows whose status changed. Raises ObserveError, then nothing is
     written: no answer says nothing about any alert."""
-    return reconcile_pull(source, client.alerts(), now=now)
+    seen = client.alerts()
+    unsettled: set[str] = set()
+    if _gone(source, seen, now=now):
+        # After a restart the source shows no alert until it has evaluated its rules.
+        unsettled = {rule.name for rule in client.rules() if rule.kind == "alerting" and rule.health == "unknown"}
+    return reconcile_pull(source, seen, now=now, unsettled=unsettled)
 
 
 def store(source: Source, seen: Iterable[SeenAlert], *, now: datetime, pulled: bool) -> list[Alert]:
@@ -147,7 +157,7 @@ def _new(source: Source, key: Key, item: SeenAlert, *, now: datetime, pulled: bo
         ends_at=None if item.ends_at is None else _moment(item.ends_at),
         labels=dict(item.labels),
         annotations=dict(item.annotations),
-        generator_url=item.generator_url,
+        generator_url=_link(item),
         value=item.value,
         pulled=pulled,
         received_at=now,
@@ -160,12 +170,17 @@ def _update(row: Alert, item: SeenAlert, *, now: datetime, pulled: bool) -> bool
     if row.status == RESOLVED:
         return False
     row.ends_at = None if item.ends_at is None else _moment(item.ends_at)
-    row.annotations, row.generator_url = dict(item.annotations), item.generator_url
+    row.annotations, row.generator_url = dict(item.annotations), _link(item)
     row.value = item.value if item.value is not None else row.value
     row.pulled = row.pulled or pulled
     row.seen_at = now
     row.status = item.status
     return row.status == RESOLVED
+
+
+def _link(item: SeenAlert) -> str:
+    """Half an address leads nowhere: one that does not fit is left out."""
+    return item.generator_url if len(item.generator_url) <= LINK_LIMIT else ""
 
 
 def _gone(source: Source, seen: Collection[SeenAlert], *, now: datetime) -> list[Alert]:

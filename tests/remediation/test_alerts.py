@@ -1,0 +1,242 @@
+"""Alerts are kept once, and never fire again for a start that is over."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from remediation.exceptions import ObserveError
+from remediation.models import Alert, Rule, SeriesState, Source
+from remediation.observe import alerts
+from remediation.observe.base import SeenAlert
+from remediation.observe.inventory import SeenRule
+from remediation.series import fingerprint
+from remediation.states import Phase
+
+pytestmark = pytest.mark.django_db
+
+START = datetime(2026, 1, 1, 12, 0, tzinfo=UTC)
+CART = {"alertname": "CartDown", "instance": "a:80", "severity": "critical"}
+
+
+@pytest.fixture
+def source() -> Source:
+    return Source.objects.create(name="prom", url="http://127.0.0.1:1")
+
+
+def seen(
+    status: str = "firing",
+    *,
+    labels: dict[str, str] | None = None,
+    start: datetime = START,
+    ends_at: datetime | None = None,
+    value: float | None = None,
+) -> SeenAlert:
+    return SeenAlert(
+        labels=labels or CART,
+        annotations={"summary": "down"},
+        status=status,
+        starts_at=start.timestamp(),
+        ends_at=ends_at.timestamp() if ends_at else None,
+        value=value,
+    )
+
+
+def at(seconds: float) -> datetime:
+    return START + timedelta(seconds=seconds)
+
+
+def statuses() -> list[str]:
+    return list(Alert.objects.order_by("pk").values_list("status", flat=True))
+
+
+def value_of(source: Source, text: str = "", *, now: float = 60, answered: bool = True) -> list[float]:
+    matrix = alerts.as_matrix(source.pk, text, now=at(now).timestamp(), answered=answered)
+    return [float(value) for value in matrix.values[:, -1]]
+
+
+def test_store_a_hundred_times_keeps_one_row_and_tells_once(source: Source) -> None:
+    told = [len(alerts.store(source, [seen()], now=at(n), pulled=False)) for n in range(100)]
+    assert told == [1] + [0] * 99
+    row = Alert.objects.get()
+    assert (row.status, row.fingerprint, row.starts_at) == ("firing", fingerprint(CART), START)
+    assert (row.received_at, row.seen_at) == (at(0), at(99))
+
+
+def test_store_resolved_after_firing_changes_the_row(source: Source) -> None:
+    alerts.store(source, [seen()], now=at(0), pulled=False)
+    changed = alerts.store(source, [seen("resolved", ends_at=at(9))], now=at(10), pulled=False)
+    assert [row.status for row in changed] == statuses() == ["resolved"]
+    assert Alert.objects.get().ends_at == at(9)
+
+
+def test_store_resolved_before_firing_stays_resolved(source: Source) -> None:
+    alerts.store(source, [seen("resolved", ends_at=at(9))], now=at(10), pulled=False)
+    assert alerts.store(source, [seen()], now=at(11), pulled=False) == []
+    assert statuses() == ["resolved"]
+
+
+def test_store_new_start_is_a_new_alert(source: Source) -> None:
+    alerts.store(source, [seen("resolved")], now=at(10), pulled=False)
+    assert len(alerts.store(source, [seen(start=at(20))], now=at(21), pulled=False)) == 1
+    assert statuses() == ["resolved", "firing"]
+
+
+@pytest.mark.parametrize("order", list(itertools.permutations(["firing", "resolved", "firing"])))
+def test_store_in_any_order_ends_resolved(source: Source, order: tuple[str, ...]) -> None:
+    for second, status in enumerate(order):
+        alerts.store(source, [seen(status)], now=at(second), pulled=False)
+    assert statuses() == ["resolved"]
+
+
+def test_store_one_message_that_says_both_is_resolved(source: Source) -> None:
+    alerts.store(source, [seen("resolved"), seen("firing")], now=at(1), pulled=False)
+    assert statuses() == ["resolved"]
+
+
+def test_store_of_two_sources_keeps_them_apart(source: Source) -> None:
+    other = Source.objects.create(name="other", url="http://127.0.0.1:2")
+    alerts.store(source, [seen()], now=at(0), pulled=False)
+    assert len(alerts.store(other, [seen("resolved")], now=at(1), pulled=False)) == 1
+    assert statuses() == ["firing", "resolved"]
+
+
+def test_store_many_is_few_queries(source: Source, django_assert_max_num_queries: Callable[[int], object]) -> None:
+    many = [seen(labels={**CART, "instance": str(n)}) for n in range(1000)]
+    with django_assert_max_num_queries(20):  # type: ignore[attr-defined]
+        assert len(alerts.store(source, many, now=at(0), pulled=False)) == 1000
+
+
+def test_pull_without_the_alert_resolves_what_was_pulled(source: Source) -> None:
+    alerts.reconcile_pull(source, [seen(value=3.0)], now=at(0))
+    changed = alerts.reconcile_pull(source, [], now=at(15))
+    assert [(row.status, row.ends_at, row.value) for row in changed] == [("resolved", at(15), 3.0)]
+
+
+def test_pull_leaves_alone_what_only_a_webhook_brought(source: Source) -> None:
+    alerts.store(source, [seen()], now=at(0), pulled=False)
+    assert alerts.reconcile_pull(source, [], now=at(15)) == []
+
+
+def test_pull_makes_good_a_lost_resolved_message(source: Source) -> None:
+    """The webhook knows another start than the pull (Prometheus sends when it fires, not when it became active)."""
+    alerts.reconcile_pull(source, [seen()], now=at(0))
+    alerts.store(source, [seen(start=at(5))], now=at(6), pulled=False)
+    alerts.reconcile_pull(source, [], now=at(15))
+    assert statuses() == ["resolved", "resolved"]
+
+
+def test_pull_older_than_a_message_does_not_undo_it(source: Source) -> None:
+    alerts.reconcile_pull(source, [seen()], now=at(0))
+    alerts.store(source, [seen("resolved")], now=at(16), pulled=False)
+    assert alerts.reconcile_pull(source, [seen()], now=at(15)) == []
+    assert statuses() == ["resolved"]
+
+
+def test_pull_that_still_shows_what_was_over_opens_a_new_start_once(source: Source) -> None:
+    """As after a restart of Prometheus, which for a moment shows no alert and then the old one with its old start."""
+    alerts.reconcile_pull(source, [seen()], now=at(0))
+    alerts.reconcile_pull(source, [], now=at(15))
+    told = [len(alerts.reconcile_pull(source, [seen()], now=at(second))) for second in (30, 45, 60)]
+    assert told == [1, 0, 0]
+    assert list(Alert.objects.order_by("pk").values_list("status", "starts_at")) == [
+        ("resolved", START),
+        ("firing", at(30)),
+    ]
+
+
+def test_pull_before_rules_were_evaluated_resolves_nothing(source: Source) -> None:
+    alerts.reconcile_pull(source, [seen()], now=at(0))
+    assert alerts.reconcile_pull(source, [], now=at(15), unsettled={"CartDown"}) == []
+
+
+def test_pull_after_a_restart_resolves_only_what_was_evaluated(source: Source) -> None:
+    alerts.reconcile_pull(source, [seen(), seen(labels={"alertname": "Other"})], now=at(0))
+
+    class Restarted:
+        def alerts(self) -> list[SeenAlert]:
+            return []
+
+        def rules(self) -> list[SeenRule]:
+            return [
+                SeenRule(group="g", name="CartDown", kind="alerting", query="up == 0", health="unknown"),
+                SeenRule(group="g", name="Other", kind="alerting", query="up == 0", health="ok"),
+            ]
+
+    changed = alerts.pull(source, Restarted(), now=at(15))
+    assert [row.labels["alertname"] for row in changed] == ["Other"]
+
+
+def test_pull_with_no_answer_changes_nothing(source: Source) -> None:
+    class Down:
+        def alerts(self) -> list[SeenAlert]:
+            raise ObserveError("connection refused")
+
+        def rules(self) -> list[SeenRule]:
+            return []
+
+    alerts.reconcile_pull(source, [seen()], now=at(0))
+    with pytest.raises(ObserveError):
+        alerts.pull(source, Down(), now=at(15))
+    assert statuses() == ["firing"]
+
+
+def test_matrix_is_one_series_per_label_set(source: Source) -> None:
+    other = {**CART, "instance": "b:80"}
+    alerts.store(source, [seen(), seen("resolved", labels=other)], now=at(0), pulled=False)
+    alerts.store(source, [seen("resolved", start=at(-99))], now=at(1), pulled=False)
+    matrix = alerts.as_matrix(source.pk, 'alertname="CartDown"', now=at(60).timestamp(), answered=True)
+    assert dict(zip((item["instance"] for item in matrix.labels), matrix.values[:, 0], strict=True)) == {
+        "a:80": 1.0,
+        "b:80": 0.0,
+    }
+    assert [float(time) for time in matrix.times] == [at(60).timestamp()]
+
+
+def test_matrix_holds_only_what_the_matchers_fit(source: Source) -> None:
+    alerts.store(source, [seen(), seen(labels={"alertname": "Other"})], now=at(0), pulled=False)
+    assert value_of(source, 'alertname="CartDown", severity=~"crit.*"') == [1.0]
+    matrix = alerts.as_matrix(source.pk, 'alertname="Nothing"', now=at(1).timestamp(), answered=True)
+    assert (matrix.labels, matrix.values.shape, matrix.note) == (
+        (),
+        (0, 1),
+        "no alert that fits is firing or was resolved lately",
+    )
+
+
+def test_matrix_of_a_pulled_alert_is_unknown_while_the_source_is_away(source: Source) -> None:
+    alerts.reconcile_pull(source, [seen()], now=at(0))
+    assert value_of(source) == [1.0]
+    assert math.isnan(value_of(source, answered=False)[0])
+    alerts.reconcile_pull(source, [], now=at(15))
+    assert value_of(source) == [0.0]
+    assert math.isnan(value_of(source, answered=False)[0])
+
+
+def test_matrix_of_a_sent_alert_is_known_while_the_source_is_away(source: Source) -> None:
+    alerts.store(source, [seen()], now=at(0), pulled=False)
+    assert value_of(source, answered=False) == [1.0]
+
+
+def test_matrix_counts_an_end_that_has_passed_as_resolved(source: Source) -> None:
+    alerts.store(source, [seen(ends_at=at(30))], now=at(0), pulled=False)
+    assert value_of(source, now=29) == [1.0]
+    assert value_of(source, now=30) == [0.0]
+
+
+def test_matrix_forgets_what_was_resolved_long_ago_unless_its_series_is_open(source: Source) -> None:
+    alerts.store(source, [seen("resolved")], now=at(0), pulled=False)
+    assert value_of(source, now=3600) == [0.0]
+    assert value_of(source, now=3601) == []
+    rule = Rule.objects.create(name="R", source=source, query="", detector="firing_alert")
+    SeriesState.objects.create(rule=rule, fingerprint=fingerprint(CART), phase=Phase.RECOVERING)
+    assert value_of(source, now=3601) == [0.0]
+
+
+def test_matrix_of_a_firing_alert_is_not_forgotten(source: Source) -> None:
+    alerts.store(source, [seen()], now=at(0), pulled=False)
+    assert value_of(source, now=90 * 86400) == [1.0]
