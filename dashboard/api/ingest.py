@@ -1,0 +1,71 @@
+"""Where an Alertmanager posts. Once stored the answer is 2xx, whatever happens next."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+from django.contrib.auth.decorators import login_not_required
+from django.db import OperationalError
+from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.views.decorators.csrf import csrf_exempt
+from django.views.decorators.http import require_POST
+
+from remediation import doorbell
+from remediation.models import IngestToken
+from remediation.observe import alerts, payload
+
+BODY_LIMIT = 1024 * 1024
+"""Alertmanager bounds its messages by `max_alerts`; a thousand alerts with rich annotations stay below this."""
+NOTE_USE_EVERY = timedelta(minutes=1)
+
+
+@csrf_exempt  # a machine with a token, not a browser with a cookie
+@login_not_required
+@require_POST
+def alertmanager(request: HttpRequest) -> HttpResponse:
+    """The webhook, version 4. The token says which source speaks."""
+    now = datetime.now(UTC)
+    token = bearer(request)
+    row = IngestToken.find(token, now=now) if token else None
+    if row is None:
+        return _refused(401, "Send a valid token: Authorization: Bearer TOKEN. `manage.py token` issues one.")
+    body = read_body(request)
+    if body is None:
+        return _refused(413, f"The body may have {BODY_LIMIT} bytes; set max_alerts in Alertmanager's webhook_config.")
+    try:
+        seen = payload.webhook(body).alerts
+    except payload.PayloadError as error:
+        return _refused(400, str(error))
+    try:
+        changed = alerts.store(row.source, seen, now=now, pulled=False)
+        _note_use(row, now=now)
+    except OperationalError:
+        return _refused(503, "The database is busy; nothing was stored. Send it again.")
+    if changed:
+        doorbell.ring("alerts_arrived", source_id=row.source_id)
+    return JsonResponse({"stored": len(seen), "changed": len(changed)}, status=200)
+
+
+def bearer(request: HttpRequest) -> str:
+    """The token that was shown, or nothing."""
+    scheme, _, token = request.headers.get("Authorization", "").partition(" ")
+    return token.strip() if scheme.lower() == "bearer" else ""
+
+
+def read_body(request: HttpRequest) -> bytes | None:
+    """The whole body, or None when it is too long; never more than one byte beyond the limit is held."""
+    declared = request.META.get("CONTENT_LENGTH") or "0"
+    if declared.isdigit() and int(declared) > BODY_LIMIT:
+        return None
+    body = request.read(BODY_LIMIT + 1)
+    return body if len(body) <= BODY_LIMIT else None
+
+
+def _note_use(row: IngestToken, *, now: datetime) -> None:
+    if row.last_used_at is None or now - row.last_used_at > NOTE_USE_EVERY:
+        IngestToken.objects.filter(pk=row.pk).update(last_used_at=now)
+
+
+def _refused(status: int, text: str) -> JsonResponse:
+    headers = {401: {"WWW-Authenticate": 'Bearer realm="homeostat"'}, 503: {"Retry-After": "5"}}.get(status)
+    return JsonResponse({"error": text}, status=status, headers=headers)
