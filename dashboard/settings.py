@@ -45,7 +45,7 @@ def kept_secret_key(home: Path) -> str:
 HOMEOSTAT_HOME = find_home()
 HOMEOSTAT_BIND = env("HOMEOSTAT_BIND", "127.0.0.1")
 HOMEOSTAT_PORT = int(env("HOMEOSTAT_PORT", "8000"))
-HOMEOSTAT_DEMO = env_bool("HOMEOSTAT_DEMO") or (HOMEOSTAT_HOME / "demo" / "demo.json").exists()
+HOMEOSTAT_DEMO = env_bool("HOMEOSTAT_DEMO")
 
 DEBUG = env_bool("HOMEOSTAT_DEBUG")
 SECRET_KEY = env("HOMEOSTAT_SECRET_KEY") or kept_secret_key(HOMEOSTAT_HOME)

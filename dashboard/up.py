@@ -101,10 +101,12 @@ def claim(family: Family, installation: Installation, *, port_again: str = "make
         )
 
 
-def prepare(family: Family) -> None:
-    """Bring the database up to date and say what is still missing. Raises CannotStart when there is no database."""
+def prepare(family: Family, *, hints: bool = True) -> None:
+    """Bring the database up to date and say what is still missing. Raises CannotStart without a database."""
     try:
         call_command("migrate", interactive=False, verbosity=0)
+        if not hints:
+            return
         _first_source(family, os.environ.get("PROMETHEUS_URL", ""))
         if not get_user_model()._default_manager.exists():
             family.say(f"Nobody can sign in yet. In another terminal: {_python()} manage.py createsuperuser")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 from django.conf import settings
@@ -67,7 +68,7 @@ class Incident(models.Model):
     @property
     def title(self) -> str:
         """The rule's summary when it has one, its name otherwise. `{label}` is looked up, nothing is evaluated."""
-        return fill(self.annotations.get("summary") or self.rule.name, self.labels)
+        return fill(self.annotations.get("summary") or self.rule.name, self.labels, self.value)
 
     @property
     def open(self) -> bool:
@@ -77,22 +78,23 @@ class Incident(models.Model):
         return self.resolved_at or now
 
 
-def fill(text: str, labels: dict[str, str]) -> str:
-    """Replace `{name}` by the label's value, literally and once; an unknown name stays as it is."""
-    parts: list[str] = []
-    rest = text
-    while True:
-        before, brace, after = rest.partition("{")
-        parts.append(before)
-        if not brace:
-            return "".join(parts)
-        name, closing, tail = after.partition("}")
-        if closing and name in labels:
-            parts.append(labels[name])
-            rest = tail
-        else:
-            parts.append("{")
-            rest = after
+_LOOK_UP = re.compile(r"\{\{\s*\$labels\.(\w+)\s*\}\}|\{\{\s*\$value\s*\}\}|\{(\w+)\}")
+
+
+def fill(text: str, labels: dict[str, str], value: float | None = None) -> str:
+    """Replace `{name}`, and Prometheus' `{{ $labels.name }}` and `{{ $value }}`, by what they name: once, literally.
+
+    A look-up, not a template language: nothing is evaluated, what is put in is not looked at again, and a name that
+    does not exist stays as it is written.
+    """
+
+    def look_up(match: re.Match[str]) -> str:
+        name = match[1] or match[2]
+        if name is None:
+            return match[0] if value is None else f"{value:.4g}"
+        return labels.get(name, match[0])
+
+    return _LOOK_UP.sub(look_up, text)
 
 
 class Decision(models.Model):
