@@ -28,17 +28,17 @@ run: ## start Homeostat for your own Prometheus: PROMETHEUS_URL=... make run
 
 lint: ## check style and formatting
 	$(SETUP) lint
-	@.venv/bin/ruff check . $(ARGS)
-	@.venv/bin/ruff format --check .
+	@$(VENV_PYTHON) -m ruff check . $(ARGS)
+	@$(VENV_PYTHON) -m ruff format --check .
 
 typecheck: ## check the types
 	$(SETUP) lint
-	@exec .venv/bin/mypy $(CHECKED) $(ARGS)
+	@exec $(VENV_PYTHON) -m mypy $(CHECKED) $(ARGS)
 
 format: ## format the code and fix what can be fixed safely
 	$(SETUP) lint
-	@.venv/bin/ruff format .
-	@.venv/bin/ruff check --fix .
+	@$(VENV_PYTHON) -m ruff format .
+	@$(VENV_PYTHON) -m ruff check --fix .
 
 bench: ## measure how long a repair takes to start
 	$(SETUP) test
