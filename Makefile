@@ -9,7 +9,7 @@ VENV_PYTHON = .venv/bin/python
 CHECKED = remediation dashboard deploy bench tests manage.py
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test run lint typecheck format lock bench screenshots clean
+.PHONY: help demo test faults run lint typecheck format lock bench screenshots clean
 
 help: ## list the targets
 	@sed -nE 's/^([a-z]+):.*## (.*)/  make \1\t\2/p' Makefile | expand -t 22
@@ -18,13 +18,17 @@ demo: ## start Homeostat with a shop of real services to break and watch
 	$(SETUP) demo
 	@exec $(VENV_PYTHON) manage.py demo --with-parent $(ARGS)
 
-test: ## run all tests, on the real servers and in a real browser
+test: ## run the tests, on the real servers and in a real browser
 	$(SETUP) test
 	@exec $(VENV_PYTHON) -m pytest $(ARGS)
 
+faults: ## break everything the demo can break and check that it is repaired: ten minutes
+	$(SETUP) test
+	@exec $(VENV_PYTHON) -m pytest -m "faults or acceptance" tests/acceptance $(ARGS)
+
 run: ## start Homeostat for your own Prometheus: PROMETHEUS_URL=... make run
 	$(SETUP) run
-	@exec $(VENV_PYTHON) manage.py up $(ARGS)
+	@exec $(VENV_PYTHON) manage.py up --with-parent $(ARGS)
 
 lint: ## check style and formatting
 	$(SETUP) lint
@@ -42,7 +46,7 @@ format: ## format the code and fix what can be fixed safely
 
 bench: ## measure how long a repair takes to start
 	$(SETUP) test
-	@exec $(VENV_PYTHON) bench/reaction.py $(ARGS)
+	@exec $(VENV_PYTHON) -m bench.reaction $(ARGS)
 
 screenshots: ## make the pictures of the README anew
 	$(SETUP) test

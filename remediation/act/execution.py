@@ -25,7 +25,9 @@ class Carried:
     output: str
 
 
-def carry_out(verb_name: str, targets: Sequence[Target], calls: Sequence[Call], *, key: str, fence: int, timeout_s: float) -> Carried:
+def carry_out(
+    verb_name: str, targets: Sequence[Target], calls: Sequence[Call], *, key: str, fence: int, timeout_s: float
+) -> Carried:
     """Do the calls one after another within one deadline; stop at the first that does not certainly succeed."""
     ends = time.monotonic() + timeout_s
     output: list[str] = []
