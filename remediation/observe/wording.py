@@ -1,0 +1,88 @@
+"""What went wrong with a source, in plain words and without the source's own pages in them."""
+
+from __future__ import annotations
+
+import re
+
+import orjson
+import requests
+from urllib3.exceptions import NameResolutionError, NewConnectionError
+
+from remediation.exceptions import ObserveError, QueryRefused
+
+EXCERPT = 300
+"""Characters kept of an error text that Prometheus itself wrote."""
+
+
+def excerpt(text: object) -> str:
+    """The beginning of a foreign text on one line."""
+    line = re.sub(r"[\x00-\x20\x7f-\x9f\u2028\u2029]+", " ", str(text)).strip()
+    return line if len(line) <= EXCERPT else line[: EXCERPT - 1] + "…"
+
+
+def error_of(body: bytes) -> str:
+    """The `error` of an answer in Prometheus' own form, else nothing: other pages are not repeated."""
+    try:
+        envelope = orjson.loads(body)
+    except ValueError:
+        return ""
+    known = isinstance(envelope, dict) and envelope.get("status") == "error"
+    return excerpt(envelope.get("error", "")) if known else ""
+
+
+def refused(status: int, body: bytes, origin: str) -> ObserveError:
+    """An answer whose HTTP status is not 200."""
+    error = error_of(body)
+    if error and status in (400, 422):
+        return QueryRefused(error)
+    if status in (401, 403):
+        return ObserveError(f"{origin} does not accept the credentials (HTTP {status})")
+    if 300 <= status < 400:
+        return ObserveError(
+            f"{origin} redirects elsewhere (HTTP {status}), which is not followed; enter the final address"
+        )
+    if error:
+        return ObserveError(f"{origin} answers HTTP {status}: {error}")
+    return ObserveError(f"{origin} answers HTTP {status}; is this the address of a Prometheus?")
+
+
+def not_understood(origin: str, content_type: str = "") -> ObserveError:
+    kind = f" ({excerpt(content_type)[:60]})" if content_type and "json" not in content_type else ""
+    return ObserveError(f"{origin} answers something that is not Prometheus' JSON{kind}; is this the right address?")
+
+
+def too_large(origin: str, max_bytes: int) -> ObserveError:
+    return ObserveError(f"the answer of {origin} is larger than {max_bytes / 2**20:.3g} MiB; ask for fewer series")
+
+
+def was_dropped(error: BaseException) -> bool:
+    """Whether the server closed the connection before it sent anything."""
+    return any(isinstance(cause, ConnectionResetError | BrokenPipeError) for cause in _causes(error))
+
+
+def unreachable(error: BaseException, origin: str, timeout_s: float) -> ObserveError:
+    """A request that did not come to an answer. RemoteDisconnected is a ConnectionResetError, too."""
+    causes = _causes(error)
+    if any(isinstance(cause, NameResolutionError) for cause in causes):
+        return ObserveError(f"cannot reach {origin}: its name is not known here")
+    if any(isinstance(cause, ConnectionRefusedError) for cause in causes):
+        return ObserveError(f"cannot reach {origin}: refused; is Prometheus running there?")
+    if any(isinstance(cause, requests.exceptions.SSLError) for cause in causes):
+        return ObserveError(f"cannot reach {origin}: its TLS certificate or protocol is not accepted")
+    if any(isinstance(cause, requests.ConnectTimeout | NewConnectionError) for cause in causes):
+        return ObserveError(f"cannot reach {origin}: no connection within {timeout_s:g} s, or no way there")
+    if any(isinstance(cause, requests.Timeout | TimeoutError) for cause in causes):
+        return ObserveError(f"{origin} did not answer in full within {timeout_s:g} s")
+    return ObserveError(f"{origin} broke off in the middle of its answer")
+
+
+def _causes(error: BaseException) -> list[BaseException]:
+    """The error and what it wraps: requests and urllib3 keep the inner one in `args`, in `reason` or as the cause."""
+    found: list[BaseException] = []
+    waiting: list[object] = [error]
+    while waiting:
+        item = waiting.pop()
+        if isinstance(item, BaseException) and item not in found:
+            found.append(item)
+            waiting += [*item.args, getattr(item, "reason", None), item.__cause__, item.__context__]
+    return found
