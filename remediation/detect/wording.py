@@ -1,0 +1,42 @@
+"""Numbers and verdicts in plain words, for the one-line reasons of the detectors. No plug-in lives here."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import numpy as np
+from numpy.typing import NDArray
+
+from remediation.series import Floats
+from remediation.states import Code
+
+MAX_SCORE = 1000.0
+"""A score is cut here: far beyond the limit is far beyond it, and infinity fits into no database."""
+
+NO_SAMPLE = "no fresh sample, or one that is not a number"
+
+
+def number(value: float) -> str:
+    """Four digits, which is what a person compares: 0.25, 1,234,568, 1.2e-07, infinity."""
+    if np.isnan(value):
+        return "not a number"
+    if np.isinf(value):
+        return "infinity" if value > 0 else "minus infinity"
+    if value == 0 or abs(value) < 1e-4 or abs(value) >= 1e15:
+        return f"{value:.4g}"
+    return f"{value:,.0f}" if abs(value) >= 10_000 or value == round(value) else f"{value:.4g}"
+
+
+def bounded(scores: Floats, known: NDArray[np.bool_]) -> Floats:
+    """Scores between 0 and MAX_SCORE; NaN where nothing is known."""
+    with np.errstate(invalid="ignore"):
+        found: Floats = np.where(known, np.clip(np.nan_to_num(scores, nan=0.0, posinf=MAX_SCORE), 0, MAX_SCORE), np.nan)
+    return found
+
+
+def reasons(codes: Iterable[int], *, bad: Iterable[str], ok: Iterable[str], unknown: Iterable[str]) -> tuple[str, ...]:
+    """For each series the text that fits its code."""
+    return tuple(
+        {Code.BAD: is_bad, Code.OK: is_ok}.get(Code(int(code)), why)
+        for code, is_bad, is_ok, why in zip(codes, bad, ok, unknown, strict=True)
+    )
