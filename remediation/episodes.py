@@ -177,7 +177,8 @@ def _fire(incident: Incident, *, now: datetime) -> None:
 
 
 def _measured(one: Judged) -> dict[str, Any]:
-    if one.verdict == Verdict.UNKNOWN:
+    """What an incident keeps of a verdict: the numbers of the last bad one, so that it still says what was wrong."""
+    if one.verdict != Verdict.BAD:
         return {"verdict": one.verdict, "reason": one.reason}
     return {
         "verdict": one.verdict,
