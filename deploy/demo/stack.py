@@ -46,7 +46,7 @@ def prepare(home: Path, homeostat_port: int) -> DemoConfig:
     folder.mkdir(parents=True, exist_ok=True)
     config = DemoConfig(
         folder=folder,
-        sockets=_socket_folder(folder),
+        sockets=socket_folder(folder),
         homeostat_port=homeostat_port,
         ports=choose_ports(homeostat_port),
     )
@@ -88,7 +88,7 @@ def choose_ports(homeostat_port: int) -> dict[str, int]:
     )
 
 
-def _socket_folder(folder: Path) -> Path:
+def socket_folder(folder: Path) -> Path:
     """A private folder whose path is short enough for unix sockets; the same one at each start, so none pile up."""
     near = folder / "sockets"
     if len(str(near / "supervisor.sock")) > LONGEST_SOCKET:

@@ -7,13 +7,13 @@ from typing import Any
 
 from prometheus_client import Counter, Gauge
 
-from deploy.demo.shop.service import Reply, Request, Service, begin
+from deploy.demo.shop.service import METRICS, Reply, Request, Service, begin
 
 LONGEST = 20_000  # jobs; beyond it new ones are refused rather than the memory filled
 WAIT_S = 2.0
 
-ADDED = Counter("queue_jobs_added_total", "Jobs put into the queue.")
-DEPTH = Gauge("queue_depth", "Jobs that wait for a worker.")
+ADDED = Counter("queue_jobs_added_total", "Jobs put into the queue.", registry=METRICS)
+DEPTH = Gauge("queue_depth", "Jobs that wait for a worker.", registry=METRICS)
 
 
 class Queue:

@@ -16,12 +16,11 @@ from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
 from prometheus_client import (
-    GC_COLLECTOR,
-    PLATFORM_COLLECTOR,
-    REGISTRY,
+    CollectorRegistry,
     Counter,
     Gauge,
     Histogram,
+    ProcessCollector,
     disable_created_metrics,
     generate_latest,
 )
@@ -35,17 +34,17 @@ WEDGED_FOR_S = 30.0  # a stuck request is given up some time, so that their thre
 
 dice = random.SystemRandom()
 
-disable_created_metrics()  # type: ignore[no-untyped-call]  # the package is typed but for this
-REGISTRY.unregister(GC_COLLECTOR)
-REGISTRY.unregister(PLATFORM_COLLECTOR)
-REQUESTS = Counter("http_requests_total", "Requests answered.", ["handler", "code"])
+METRICS = CollectorRegistry()
+ProcessCollector(registry=METRICS)
+REQUESTS = Counter("http_requests_total", "Requests answered.", ["handler", "code"], registry=METRICS)
 DURATION = Histogram(
     "http_request_duration_seconds",
     "Time to answer.",
     ["handler"],
     buckets=(0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5),
+    registry=METRICS,
 )
-IN_FLIGHT = Gauge("http_requests_in_flight", "Requests taken and not yet answered.")
+IN_FLIGHT = Gauge("http_requests_in_flight", "Requests taken and not yet answered.", registry=METRICS)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -159,7 +158,7 @@ def _exchange_for(service: Service) -> type[BaseHTTPRequestHandler]:
         def do_GET(self) -> None:
             path = self.path.split("?", 1)[0]
             if path == "/metrics":
-                self._send(200, generate_latest(), "text/plain; version=0.0.4; charset=utf-8")
+                self._send(200, generate_latest(METRICS), "text/plain; version=0.0.4; charset=utf-8")
             elif path == "/healthz":
                 self._send(200, b"ok\n", "text/plain")
             else:
@@ -204,5 +203,6 @@ def die_with_parent() -> None:
 def begin() -> tuple[str, DemoConfig]:
     """What every service does first: returns its name (its only argument) and where everything is."""
     die_with_parent()
+    disable_created_metrics()  # type: ignore[no-untyped-call]  # the package is typed but for this
     signal.signal(signal.SIGTERM, lambda *_: os._exit(0))  # nothing here needs more than the kernel's own tidying
     return sys.argv[1], DemoConfig.load(Path(os.environ["HOMEOSTAT_DEMO_CONFIG"]))

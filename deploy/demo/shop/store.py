@@ -9,16 +9,20 @@ from prometheus_client import Counter, Gauge
 
 from deploy.demo.config import DemoConfig
 from deploy.demo.shop.calls import UnavailableError, call
-from deploy.demo.shop.service import Reply, Request, Service, begin
+from deploy.demo.shop.service import METRICS, Reply, Request, Service, begin
 
 KEPT_ORDERS = 5_000
 KEPT_CHANGES = 2_000  # a standby further behind than this takes a whole copy
 COPY_EVERY_S = 0.5
 
-WRITES = Counter("store_writes_total", "Writes taken as the primary.")
-ORDERS = Gauge("store_orders", "Orders held.")
-PRIMARY = Gauge("store_is_primary", "1 while this node takes writes.")
-LAG = Gauge("store_replication_lag_seconds", "Time since this node last knew all that the primary has; 0 on a primary.")
+WRITES = Counter("store_writes_total", "Writes taken as the primary.", registry=METRICS)
+ORDERS = Gauge("store_orders", "Orders held.", registry=METRICS)
+PRIMARY = Gauge("store_is_primary", "1 while this node takes writes.", registry=METRICS)
+LAG = Gauge(
+    "store_replication_lag_seconds",
+    "Time since this node last knew all that the primary has; 0 on a primary.",
+    registry=METRICS,
+)
 
 
 class Store:

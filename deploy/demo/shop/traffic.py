@@ -11,12 +11,14 @@ from prometheus_client import Counter
 
 from deploy.demo.config import DemoConfig
 from deploy.demo.rhythm import BROWSE_PER_S, ORDERS_PER_S, wave
-from deploy.demo.shop.service import Service, begin, dice
+from deploy.demo.shop.service import METRICS, Service, begin, dice
 
 GIVE_UP_S = 2.5
 AT_ONCE = 200  # more open requests than this are not started: a broken shop must not exhaust the customers
 
-SENT = Counter("traffic_requests_total", "Requests sent by customers, by what came of them.", ["kind", "code"])
+SENT = Counter(
+    "traffic_requests_total", "Requests sent by customers, by what came of them.", ["kind", "code"], registry=METRICS
+)
 
 
 class Demand:

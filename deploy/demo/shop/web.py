@@ -7,9 +7,11 @@ from prometheus_client import Counter
 
 from deploy.demo.config import DemoConfig
 from deploy.demo.shop.calls import UnavailableError, call
-from deploy.demo.shop.service import Reply, Request, Service, begin
+from deploy.demo.shop.service import METRICS, Reply, Request, Service, begin
 
-FAILED_CALLS = Counter("shop_dependency_failures_total", "Calls that failed, by whom was called.", ["dependency"])
+FAILED_CALLS = Counter(
+    "shop_dependency_failures_total", "Calls that failed, by whom was called.", ["dependency"], registry=METRICS
+)
 PATIENCE_S = 0.3  # a customer rather sees an error than waits
 
 

@@ -7,12 +7,14 @@ from prometheus_client import Counter
 
 from deploy.demo.config import DemoConfig
 from deploy.demo.shop.calls import UnavailableError, call
-from deploy.demo.shop.service import Service, begin
+from deploy.demo.shop.service import METRICS, Service, begin
 
 PATIENCE_S = 5.0  # the queue answers a worker within two seconds, job or none
 WORK_S = 0.1  # per job: two workers finish about 18 a second, four about 36
-PROCESSED = Counter("queue_jobs_processed_total", "Jobs completed by this worker.")
-RETURNED = Counter("queue_jobs_returned_total", "Jobs put back because the store did not take the result.")
+PROCESSED = Counter("queue_jobs_processed_total", "Jobs completed by this worker.", registry=METRICS)
+RETURNED = Counter(
+    "queue_jobs_returned_total", "Jobs put back because the store did not take the result.", registry=METRICS
+)
 
 
 def complete(job: Any, config: DemoConfig) -> None:
