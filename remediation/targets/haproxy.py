@@ -17,6 +17,8 @@ from remediation.targets.request import Url, refuse_url, send
 from remediation.targets.wire import Deadline, connect
 
 POLL_S = 0.05
+SESSIONS_S = 0.5
+"""Seconds that sessions of a fenced server get to end; those with a client end at once."""
 
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9_.:][A-Za-z0-9_.:-]{0,127}$")]
 
@@ -114,9 +116,7 @@ class Haproxy(FailsOver, Backend):
             # 3. Fence.
             runtime.order(f"set server {params.backend}/{old.name} state maint")
             done.append(f"fenced {old.name}")
-            runtime.order(f"shutdown sessions server {params.backend}/{old.name}")
-            _await(runtime, old.name, lambda one: one.admin == "maint" and one.sessions == 0)
-            done.append("ended its sessions")
+            done.append(_end_sessions(runtime, old.name))
             # 4. Promote.
             if url:
                 _promote(url, attempt.key, deadline)
@@ -168,6 +168,22 @@ def _promote(url: str, key: str, deadline: Deadline) -> None:
     answer = send("POST", url, deadline=deadline, headers={"Content-Type": "application/json"}, body=body)
     if not 200 <= answer.status < 300:
         raise EffectUncertain(f"the promotion at {url} answered {answer.status}")
+
+
+def _end_sessions(runtime: Runtime, name: str) -> str:
+    """End what clients still have open with a fenced server, and say so. HAProxy does not end a session whose client
+    has gone already and whose server never answers, as one that hangs: nothing can be written through it any more, so
+    it is not waited for."""
+    patience = Deadline(SESSIONS_S)
+    while True:
+        runtime.order(f"shutdown sessions server {runtime.backend}/{name}")
+        left = runtime.servers()[name].sessions
+        if not left:
+            return "ended its sessions"
+        try:
+            patience.pause(POLL_S)
+        except TimeoutError:
+            return f"ended its sessions but {left} whose client is gone"
 
 
 def _await(runtime: Runtime, name: str, arrived: Callable[[Server], bool]) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
-LISTENING = "0A"  # the state column of /proc/net/tcp
+LISTENING = " 0A "  # the state column of /proc/net/tcp
 ACCEPTS = 0x10000  # the flag of a listening socket in /proc/net/unix
 
 
@@ -22,18 +22,23 @@ def listens_on(pid: int, ports: set[int], paths: set[str]) -> bool:
 
 
 def _tcp(ports: set[int]) -> Iterator[str]:
-    for row in _rows("/proc/net/tcp") + _rows("/proc/net/tcp6"):
-        if row[3] == LISTENING and int(row[1].rpartition(":")[2], 16) in ports:
-            yield row[9]
+    if not ports:
+        return
+    for line in _lines("/proc/net/tcp") + _lines("/proc/net/tcp6"):
+        if LISTENING in line:  # before it is taken apart: a busy machine has ten thousand others
+            row = line.split()
+            if row[3] == LISTENING.strip() and int(row[1].rpartition(":")[2], 16) in ports:
+                yield row[9]
 
 
 def _unix(paths: set[str]) -> Iterator[str]:
-    for row in _rows("/proc/net/unix"):
+    for line in _lines("/proc/net/unix") if paths else ():
+        row = line.split(maxsplit=7)
         if len(row) == 8 and int(row[3], 16) & ACCEPTS and row[7] in paths:
             yield row[6]
 
 
-def _rows(table: str) -> list[list[str]]:
+def _lines(table: str) -> list[str]:
     with suppress(OSError):
-        return [line.split() for line in Path(table).read_text(errors="replace").splitlines()[1:]]
+        return Path(table).read_text(errors="replace").splitlines()[1:]
     return []

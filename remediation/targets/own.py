@@ -65,12 +65,23 @@ def own_pids() -> dict[int, str]:
 
 def _started() -> dict[int, str]:
     """What `manage.py up` wrote of its processes; nothing when it is gone, for its pids may mean others by now."""
-    with suppress(OSError, ValueError, TypeError, AttributeError):
+    with suppress(OSError, ValueError, TypeError, KeyError, OverflowError):
         up: dict[str, Any] = json.loads((Path(settings.HOMEOSTAT_HOME) / "run" / "up.json").read_text())
-        os.kill(int(up["pid"]), 0)
-        started = {int(pid): f"Homeostat's {name}" for name, pid in dict(up.get("pids") or {}).items()}
-        return {int(up["pid"]): "Homeostat's own process"} | started
+        if lives(pid := int(up["pid"])):
+            started = {int(child): f"Homeostat's {name}" for name, child in dict(up.get("pids") or {}).items()}
+            return {pid: "Homeostat's own process"} | started
     return {}
+
+
+def lives(pid: int) -> bool:
+    """Whether there is such a process, someone else's included."""
+    try:
+        os.kill(pid, 0)
+    except PermissionError:
+        return True
+    except ProcessLookupError:
+        return False
+    return True
 
 
 def _ancestors(pid: int) -> Iterator[int]:

@@ -117,15 +117,20 @@ def exchange(sock: socket.socket, request: Request, *, limit: int) -> Answer:
     connection.sock = sock
     headers = {"Host": request.host, "Connection": "close", "User-Agent": "homeostat", **request.headers}
     try:
-        connection.request(request.method, request.path, request.body, headers)
+        _write(connection, request, headers)
         response = connection.getresponse()
         return Answer(status=response.status, body=response.read(limit))
-    except (ValueError, http.client.InvalidURL) as error:  # found while the request is put together
-        raise EffectNotStarted(f"the request to {request.host} cannot be written as HTTP") from error
-    except (OSError, http.client.HTTPException) as error:
+    except (OSError, http.client.HTTPException, ValueError) as error:
         raise EffectUncertain(f"no answer from {request.host}: {_reason(error)}") from error
     finally:
         connection.close()
+
+
+def _write(connection: http.client.HTTPConnection, request: Request, headers: Mapping[str, str]) -> None:
+    try:
+        connection.request(request.method, request.path, request.body, headers)
+    except (ValueError, http.client.InvalidURL) as error:  # found while it was put together, before it was sent
+        raise EffectNotStarted(f"the request to {request.host} cannot be written as HTTP") from error
 
 
 def ask(sock: socket.socket, line: str, *, limit: int) -> str:
