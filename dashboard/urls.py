@@ -1,8 +1,33 @@
 """The site map."""
 
 from django.contrib import admin
-from django.urls import path
+from django.contrib.auth.views import LoginView, LogoutView
+from django.urls import include, path
+
+from dashboard.live import views as live
+from dashboard.pages import approvals, demo, freeze, incident, incidents, overview, rules, service, system
 
 urlpatterns = [
+    path("", overview.overview, name="overview"),
+    path("incidents/", incidents.incidents, name="incidents"),
+    path("incidents/<int:pk>/", incident.incident, name="incident"),
+    path("incidents/<int:pk>/series.json", incident.series, name="incident-series"),
+    path("incidents/<int:pk>/acknowledge/", incident.acknowledge, name="incident-acknowledge"),
+    path("incidents/<int:pk>/notes/", incident.note, name="incident-note"),
+    path("approvals/", approvals.approvals, name="approvals"),
+    path("approvals/<int:pk>/approve/", approvals.approve, name="approve"),
+    path("approvals/<int:pk>/reject/", approvals.reject, name="reject"),
+    path("services/<slug:name>/", service.service, name="service"),
+    path("rules/", rules.rules, name="rules"),
+    path("system/", system.system, name="system"),
+    path("freeze/", freeze.freeze, name="freeze"),
+    path("unfreeze/", freeze.unfreeze, name="unfreeze"),
+    path("demo/", demo.demo, name="demo"),
+    path("demo/break/<slug:name>/", demo.break_, name="demo-break"),
+    path("demo/mend/", demo.mend, name="demo-mend"),
+    path("live/fragments/", live.fragments, name="live-fragments"),
+    path("login/", LoginView.as_view(template_name="account/login.html"), name="login"),
+    path("logout/", LogoutView.as_view(), name="logout"),
     path("admin/", admin.site.urls),
+    path("", include("dashboard.api.urls")),
 ]

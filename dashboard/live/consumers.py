@@ -1,0 +1,90 @@
+"""The websocket at /ws/live/: who may connect, and what a browser may say."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from typing import Any
+
+from channels.generic.websocket import AsyncWebsocketConsumer
+from django.conf import settings
+
+from dashboard.live.fragments import KEY_LENGTH, KEYS_AT_ONCE
+from dashboard.live.hub import hub
+from dashboard.live.socket import Socket
+
+MESSAGE_LENGTH = 200_000
+
+
+class LiveConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]
+    """Takes two kinds of messages: the keys a page shows, and a pong. Everything else is a POST elsewhere."""
+
+    # No layer of its own: each would be one more subscription, and a broker that is away would refuse the browser.
+    channel_layer_alias = "none"
+    socket: Socket | None = None
+
+    async def connect(self) -> None:
+        """Refused before the handshake unless it comes from one of our own pages and from somebody signed in.
+
+        Origins are explicit: host validation lets a wildcard pass, and with it the origin `null`.
+        """
+        user = self.scope.get("user")
+        if _origin(self.scope) not in settings.HOMEOSTAT_ORIGINS or user is None or not user.is_authenticated:
+            await self.close(code=4403)
+            return
+        await self.accept()
+        hub.start()
+        session = self.scope["session"].session_key or ""
+        self.socket = Socket(self._write, self._hang_up, session=session, user_id=user.pk)
+        hub.sockets.add(self.socket)
+
+    async def receive(self, text_data: str | None = None, bytes_data: bytes | None = None) -> None:
+        if self.socket is None or text_data is None or len(text_data) > MESSAGE_LENGTH:
+            return
+        self.socket.heard()
+        shown = _shown(text_data)
+        if shown is not None:
+            await hub.join(self.socket, shown)
+
+    async def disconnect(self, code: int) -> None:
+        if self.socket is not None:
+            hub.leave(self.socket)
+            self.socket.end()
+
+    async def _write(self, frame: str) -> None:
+        await self.base_send({"type": "websocket.send", "text": frame})
+
+    async def _hang_up(self, code: int) -> None:
+        if self.socket is not None:
+            hub.leave(self.socket)
+        try:
+            await asyncio.wait_for(self.close(code=code), 5)
+        except (RuntimeError, TimeoutError):
+            pass  # it is closed already, or its peer does not read
+
+
+class Nowhere(AsyncWebsocketConsumer):  # type: ignore[misc]
+    """Every other websocket address."""
+
+    channel_layer_alias = "none"
+
+    async def connect(self) -> None:
+        await self.close(code=4404)
+
+
+def _origin(scope: dict[str, Any]) -> str:
+    found = [value.decode("latin-1") for name, value in scope.get("headers", []) if name == b"origin"]
+    return found[0] if len(found) == 1 else ""
+
+
+def _shown(text: str) -> dict[str, str] | None:
+    """The keys and versions of `{"shows": {...}}`; None for anything else."""
+    try:
+        message = json.loads(text)
+    except (ValueError, RecursionError):
+        return None
+    shows = message.get("shows") if isinstance(message, dict) else None
+    if not isinstance(shows, dict):
+        return None
+    items = [(key, value) for key, value in shows.items() if len(key) <= KEY_LENGTH and isinstance(value, str)]
+    return dict(items[:KEYS_AT_ONCE])

@@ -1,0 +1,156 @@
+"""Incident: one problem as one story, with the chart of the very series that fired."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from datetime import datetime, timedelta
+from typing import Any
+
+from django.contrib import messages
+from django.contrib.auth.decorators import permission_required
+from django.core.exceptions import BadRequest
+from django.db import transaction
+from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.shortcuts import get_object_or_404, redirect, render
+from django.utils import timezone
+from django.views.decorators.http import require_GET, require_POST
+
+from dashboard.live import publish
+from dashboard.live.fragments import Context, fragment
+from dashboard.pages import plans, rows, story
+from dashboard.pages.answers import person
+from dashboard.pages.words import expected
+from remediation.exceptions import HomeostatError
+from remediation.history import history
+from remediation.models import Incident, Note, record
+from remediation.states import IncidentState, Outcome
+
+NOTE_LENGTH = 4000
+LEAD_IN = timedelta(minutes=15)
+TAIL = timedelta(minutes=5)
+LONGEST_S = 31 * 86400
+
+
+def incident(request: HttpRequest, pk: int) -> HttpResponse:
+    row = get_object_or_404(rows.with_repair(Incident.objects.all()), pk=pk)
+    now = timezone.now()
+    context = {
+        "page": "incidents",
+        "incident": row,
+        "start": (row.opened_at - LEAD_IN).timestamp(),
+        "end": (row.resolved_at + TAIL).timestamp() if row.resolved_at else 0,
+        "query": row.rule_version.body.get("query", ""),
+        "now": now,
+    }
+    return render(request, "incident/index.html", context)
+
+
+def _found(argument: str) -> Incident | None:
+    if not argument.isdecimal():
+        return None
+    incidents = Incident.objects.select_related("rule", "rule_version", "service", "acknowledged_by", "decision")
+    return incidents.filter(pk=int(argument)).first()
+
+
+@fragment("incident-head", "incident/_head.html", topics=("incident:{}",), every_s=2)
+def head(argument: str) -> Context | None:
+    row = _found(argument)
+    if row is None:
+        return None
+    return {"incident": row, "expected": expected(row.lower, row.upper), "blind": row.open and row.verdict == "unknown"}
+
+
+@fragment("incident-repair", "incident/_repair.html", topics=("incident:{}",), every_s=2)
+def repair(argument: str) -> Context | None:
+    """What is being done, was done, or why nothing was."""
+    row = _found(argument)
+    if row is None:
+        return None
+    remediations = row.remediations.select_related("incident__service", "incident__rule", "playbook")
+    views = [plans.view_of(one) for one in remediations.prefetch_related("approvals__user").order_by("-pk")]
+    decision = getattr(row, "decision", None)
+    over_unhelped = decision is not None and not row.open and decision.outcome == Outcome.HELD
+    nothing = over_unhelped or (decision is not None and decision.outcome in (Outcome.NOTHING, Outcome.ATTACHED))
+    return {"incident": row, "plans": views, "decision": decision, "nothing": nothing}
+
+
+@fragment("incident-story", "incident/_story.html", topics=("incident:{}",), every_s=2)
+def told(argument: str) -> Context | None:
+    row = _found(argument)
+    return None if row is None else {"entries": story.of_incident(row), "incident": row}
+
+
+@require_GET
+def series(request: HttpRequest, pk: int) -> JsonResponse:
+    """The samples of the series that fired, what was expected of them, and what happened meanwhile."""
+    row = get_object_or_404(Incident.objects.select_related("rule_version"), pk=pk)
+    start, end = _range(request)
+    answer: dict[str, Any] = {"open": row.open, "now": timezone.now().timestamp(), "markers": _markers(row)}
+    try:
+        found = history(row.rule_version.as_rule(), fingerprint=row.fingerprint, start=start, end=end)
+    except HomeostatError as error:
+        return JsonResponse(answer | {"error": str(error), "times": []})
+    return JsonResponse(
+        answer
+        | {
+            "times": list(found.times),
+            "values": _finite(found.values),
+            "lower": _finite(found.lower),
+            "upper": _finite(found.upper),
+            "note": found.note,
+        }
+    )
+
+
+def _range(request: HttpRequest) -> tuple[float, float]:
+    try:
+        start = float(request.GET.get("start", "nan"))
+        end = float(request.GET.get("end") or timezone.now().timestamp())
+    except ValueError:
+        raise BadRequest("start and end are seconds since the epoch") from None
+    if not (math.isfinite(start) and math.isfinite(end) and 0 < end - start <= LONGEST_S):
+        raise BadRequest("start must lie before end, at most 31 days")
+    return start, end
+
+
+def _finite(values: Iterable[float | None]) -> list[float | None]:
+    """JSON knows neither NaN nor infinity; the chart leaves a gap for both."""
+    return [value if value is not None and math.isfinite(value) else None for value in values]
+
+
+def _markers(row: Incident) -> list[dict[str, Any]]:
+    remediations = {one.pk: one for one in row.remediations.all()}
+    return story.markers(row.transitions.all(), remediations)
+
+
+@require_POST
+@permission_required("remediation.operate", raise_exception=True)
+def acknowledge(request: HttpRequest, pk: int) -> HttpResponse:
+    """Say that somebody looks at it. It changes nothing of what is done automatically."""
+    row = get_object_or_404(Incident, pk=pk)
+    if not _acknowledge(row, by=person(request).username, user_id=person(request).pk, now=timezone.now()):
+        messages.info(request, "It was acknowledged already, or it is over.")
+    return redirect("incident", pk=pk)
+
+
+def _acknowledge(row: Incident, *, by: str, user_id: int, now: datetime) -> bool:
+    with transaction.atomic():
+        open_and_new = Incident.objects.filter(pk=row.pk, acknowledged_at=None).exclude(state=IncidentState.RESOLVED)
+        if not open_and_new.update(acknowledged_by_id=user_id, acknowledged_at=now):
+            return False
+        record(row, "acknowledged", now=now, actor=by)
+    return True
+
+
+@require_POST
+@permission_required("remediation.operate", raise_exception=True)
+def note(request: HttpRequest, pk: int) -> HttpResponse:
+    row = get_object_or_404(Incident, pk=pk)
+    text = request.POST.get("text", "").strip().replace("\x00", "")[:NOTE_LENGTH]
+    if not text:
+        messages.error(request, "The note was empty, so nothing was kept.")
+    else:
+        Note.objects.create(incident=row, author=person(request).username, text=text, at=timezone.now())
+        publish.announce("incident", row.pk, incident=row.pk, service=row.service_id)
+    return redirect("incident", pk=pk)

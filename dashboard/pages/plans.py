@@ -1,0 +1,203 @@
+"""A remediation as people read it: the exact calls, before and after, guards with their numbers, proof so far."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from dashboard.pages.words import number, span, state_word
+from remediation.models import Approval, Remediation
+from remediation.states import REMEDIATION_LIVE, RemediationState, Verdict
+from remediation.verify.recovery import judge
+
+
+@dataclass(frozen=True, kw_only=True)
+class Change:
+    """One property of a target, before and after."""
+
+    name: str
+    before: str
+    after: str
+
+    @property
+    def differs(self) -> bool:
+        return self.before != self.after
+
+
+@dataclass(frozen=True, kw_only=True)
+class CallView:
+    target: str
+    text: str
+    changes: Sequence[Change]
+    undo: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Look:
+    """One look of the verification."""
+
+    at: datetime | None
+    verdict: str
+    value: float | None
+    reason: str
+    counts: bool = True
+    """False for a sample that still rests on something from before the effect."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class GuardView:
+    label: str
+    passed: bool
+    reason: str
+    numbers: Mapping[str, Any]
+
+
+@dataclass(frozen=True, kw_only=True)
+class PlanView:
+    """Everything that a card about a remediation shows."""
+
+    row: Remediation
+    targets: str
+    where: str
+    calls: Sequence[CallView]
+    evidence: Mapping[str, Any]
+    guards: Sequence[GuardView]
+    looks: Sequence[Look]
+    good: int
+    good_needed: int
+    verify: str
+    undo: str
+    given: int
+    approvals: Sequence[Approval]
+
+    @property
+    def asks(self) -> bool:
+        return self.row.state == RemediationState.AWAITING_APPROVAL
+
+    @property
+    def live(self) -> bool:
+        return self.row.state in REMEDIATION_LIVE
+
+    @property
+    def refusing(self) -> list[GuardView]:
+        return [guard for guard in self.guards if not guard.passed]
+
+    @property
+    def dots(self) -> list[bool]:
+        """One per good sample that is needed: whether it is there."""
+        return [number < self.good for number in range(self.good_needed)]
+
+    @property
+    def who(self) -> str:
+        """Who is needed, in words."""
+        needed = self.row.approvals_needed
+        if needed == 1:
+            return "One person who may approve"
+        return f"{self.given} of {needed} people have approved"
+
+
+def view_of(row: Remediation) -> PlanView:
+    plan = row.plan
+    calls = [_call(call) for call in plan.get("calls", [])]
+    approvals = list(row.approvals.all())
+    looks = looks_of(row)
+    needed = int(plan.get("verify", {}).get("good_samples", 1))
+    backends = sorted({str(target.get("backend", "")) for target in plan.get("targets", [])} - {""})
+    service = row.incident.service
+    return PlanView(
+        row=row,
+        targets=row.target_names,
+        where=" · ".join([str(service) if service else "no service", *backends]),
+        calls=calls,
+        evidence=plan.get("evidence", {}),
+        guards=[_guard(item) for item in row.guards],
+        looks=looks,
+        good=good_in_a_row(row, needed),
+        good_needed=needed,
+        verify=_verify_text(plan.get("verify", {})),
+        undo="; ".join(dict.fromkeys(call.undo for call in calls if call.undo)),
+        given=sum(1 for one in approvals if one.answer == Approval.Answer.APPROVE and one.digest == row.digest),
+        approvals=approvals,
+    )
+
+
+def _call(call: Mapping[str, Any]) -> CallView:
+    before, after = dict(call.get("before") or {}), dict(call.get("after") or {})
+    names = [*before, *(name for name in after if name not in before)]
+    changes = [
+        Change(name=state_word(name), before=_said(before.get(name)), after=_said(after.get(name, before.get(name))))
+        for name in names
+    ]
+    return CallView(
+        target=str(call.get("target", "")),
+        text=str(call.get("text", "")),
+        changes=changes,
+        undo=str(call.get("undo") or ""),
+    )
+
+
+def _said(value: Any) -> str:
+    if value is None:
+        return "–"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return str(value)
+
+
+def _guard(item: Mapping[str, Any]) -> GuardView:
+    return GuardView(
+        label=str(item.get("label") or item.get("guard") or "Guard"),
+        passed=bool(item.get("passed")),
+        reason=str(item.get("reason", "")),
+        numbers=item.get("numbers") or {},
+    )
+
+
+def looks_of(row: Remediation) -> list[Look]:
+    return [
+        Look(
+            at=_moment(item.get("at")),
+            verdict=str(item.get("verdict", Verdict.UNKNOWN)),
+            value=item.get("value"),
+            reason=str(item.get("reason", "")),
+            counts=bool(item.get("counts", True)),
+        )
+        for item in row.checks
+    ]
+
+
+def _moment(written: Any) -> datetime | None:
+    """A look's time, written as text or as seconds since the epoch."""
+    if isinstance(written, int | float):
+        return datetime.fromtimestamp(written, UTC)
+    try:
+        return datetime.fromisoformat(str(written))
+    except ValueError:
+        return None
+
+
+def good_in_a_row(row: Remediation, needed: int) -> int:
+    """Good samples so far, counted as the verification counts them."""
+    return min(needed, judge(row.checks, needed=needed, deadline=math.inf, now=0).good)
+
+
+def _verify_text(verify: Mapping[str, Any]) -> str:
+    if not verify:
+        return "The incident's own condition is asked again."
+    samples = int(verify.get("good_samples", 1))
+    settle = float(verify.get("settle_s", 0))
+    wait = f", from {span(settle)} after the effect" if settle else ", all taken after the effect"
+    within = span(float(verify.get("within_s", 0)))
+    return f"{samples} good sample{'s' if samples != 1 else ''} in a row of the same condition{wait}, within {within}."
+
+
+def evidence_text(evidence: Mapping[str, Any]) -> str:
+    """The value the plan rests on, in words."""
+    value = evidence.get("value")
+    reason = str(evidence.get("reason", ""))
+    if value is None:
+        return reason
+    return f"{number(float(value))} — {reason}" if reason else number(float(value))

@@ -1,0 +1,173 @@
+"""History as sentences: what the rows of transitions, approvals and notes say, in one order."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from dashboard.pages.plans import Look, looks_of
+from dashboard.pages.words import state_word, tone
+from remediation.models import HOMEOSTAT, Incident, Note, Remediation, Rule, Transition
+from remediation.states import RemediationState as R
+
+REMEDIATION_SAYS: Mapping[str, str] = {
+    R.PLANNED: "Plans to {verb} {targets}",
+    R.GATED: "Holds back before it would {verb} {targets}",
+    R.AWAITING_APPROVAL: "Asks for approval to {verb} {targets}",
+    R.READY: "Cleared to {verb} {targets}",
+    R.EXECUTING: "Begins to {verb} {targets}",
+    R.VERIFYING: "Done: {verb} {targets}. Now verifying",
+    R.UNKNOWN: "Lost sight of it: {verb} {targets}. A probe will tell",
+    R.ROLLING_BACK: "Undoes: {verb} {targets}",
+    R.VERIFIED: "Verified: {verb} {targets} helped",
+    R.INEFFECTIVE: "Did not help: {verb} {targets}",
+    R.WORSENED: "Made it worse: {verb} {targets}",
+    R.INCONCLUSIVE: "Cannot tell whether it helped: {verb} {targets}",
+    R.ROLLED_BACK: "Undone: {verb} {targets}",
+    R.SHADOWED: "Would {verb} {targets}, but only watches",
+    R.SELF_RECOVERED: "Recovered by itself before it came to {verb} {targets}",
+    R.REJECTED: "Rejected: {verb} {targets}",
+    R.EXPIRED: "Nobody answered in time: {verb} {targets}",
+    R.SUPERSEDED: "No longer fits: {verb} {targets}",
+    R.CANCELLED: "Cancelled: {verb} {targets}",
+    R.FAILED: "Failed: {verb} {targets}",
+}
+INCIDENT_SAYS: Mapping[str, str] = {
+    "pending": "Out of range; waiting whether it lasts",
+    "firing": "Firing",
+    "resolved": "Resolved",
+    "acknowledged": "Acknowledged",
+    "needs a person": "A person is needed",
+    "verdict unknown": "Cannot be seen: the verdict is unknown",
+    "verdict ok": "Back in its normal range",
+    "verdict bad": "Out of range again",
+    "decided: nothing": "Decided to do nothing",
+    "decided: held": "Decided what to do",
+    "decided: attached": "Waits for a repair that is under way",
+    "decided: shadowed": "Decided what it would do",
+}
+RULE_SAYS: Mapping[str, str] = {"unknown": "Rule cannot be judged", "known again": "Rule is judged again"}
+EFFECT_SEEN = frozenset({R.VERIFYING, R.FAILED, R.UNKNOWN})
+"""The first of these after an effect carries its output."""
+
+PROVED = frozenset({R.VERIFIED, R.INEFFECTIVE, R.WORSENED, R.INCONCLUSIVE})
+
+
+@dataclass(frozen=True, kw_only=True)
+class Entry:
+    """One line of a story."""
+
+    id: str
+    at: datetime
+    tone: str
+    title: str
+    text: str = ""
+    actor: str = ""
+    facts: Mapping[str, Any] = field(default_factory=dict)
+    output: str = ""
+    looks: Sequence[Look] = ()
+    href: str = ""
+    subject: str = ""
+    note: bool = False
+
+
+def sentence(row: Transition, remediation: Remediation | None) -> str:
+    """What happened, in words that need no knowledge of the state machine."""
+    if row.kind == "remediation":
+        return _of_remediation(row, remediation)
+    if row.kind == "incident":
+        return INCIDENT_SAYS.get(row.to_state, state_word(row.to_state))
+    if row.kind == "freeze":
+        where = row.facts.get("service") or "everywhere"
+        return f"Automation {'paused' if row.to_state == 'frozen' else 'runs again'}: {where}"
+    if row.kind == "rule":
+        return RULE_SAYS.get(row.to_state, f"Rule: {row.to_state}")
+    return f"{row.kind.capitalize()} {state_word(row.to_state).lower()}"
+
+
+def _of_remediation(row: Transition, remediation: Remediation | None) -> str:
+    verb = remediation.verb if remediation else "act"
+    targets = (remediation.target_names if remediation else "") or "its targets"
+    by_person = row.actor != HOMEOSTAT
+    if by_person and row.to_state == R.READY:
+        return f"Approved: {verb} {targets}"
+    if by_person and row.to_state == R.AWAITING_APPROVAL and "given" in row.facts:
+        return f"Approved by {row.facts['given']} of {row.facts.get('needed', '?')}: {verb} {targets}"
+    return REMEDIATION_SAYS.get(row.to_state, f"{state_word(row.to_state)}: {{verb}} {{targets}}").format(
+        verb=verb, targets=targets
+    )
+
+
+def of_incident(incident: Incident) -> list[Entry]:
+    """The whole story of an incident, oldest first."""
+    remediations = {row.pk: row for row in incident.remediations.all()}
+    entries: list[Entry] = []
+    shown: set[int] = set()
+    for row in incident.transitions.all():
+        remediation = remediations.get(row.object_id) if row.kind == "remediation" else None
+        entries.append(_entry(row, remediation, shown))
+    entries += [_of_note(note) for note in incident.notes.all()]
+    return sorted(entries, key=lambda entry: entry.at)
+
+
+def _entry(row: Transition, remediation: Remediation | None, shown: set[int]) -> Entry:
+    output = ""
+    if remediation and row.to_state in EFFECT_SEEN and remediation.output and remediation.pk not in shown:
+        output = remediation.output
+        shown.add(remediation.pk)
+    title = sentence(row, remediation)
+    return Entry(
+        id=f"t{row.pk}",
+        at=row.at,
+        tone="note" if row.to_state == row.from_state else tone(row.to_state),
+        title=title,
+        text="" if row.reason and row.reason.lower() in title.lower() else row.reason,
+        actor="" if row.actor == HOMEOSTAT else row.actor,
+        facts={
+            name: value for name, value in row.facts.items() if name != "digest" and value not in ("", None, [], {})
+        },
+        output=output,
+        looks=looks_of(remediation) if remediation and row.to_state in PROVED else (),
+    )
+
+
+def _of_note(note: Note) -> Entry:
+    return Entry(id=f"n{note.pk}", at=note.at, tone="note", title="Note", text=note.text, actor=note.author, note=True)
+
+
+def latest(limit: int) -> list[Entry]:
+    """The last things that happened anywhere, newest first."""
+    rows = list(Transition.objects.select_related("incident__rule", "incident__service").order_by("-pk")[:limit])
+    remediations = Remediation.objects.in_bulk([row.object_id for row in rows if row.kind == "remediation"])
+    rules = Rule.objects.in_bulk([row.object_id for row in rows if row.kind == "rule"])
+    return [_event(row, remediations, rules) for row in rows]
+
+
+def _event(row: Transition, remediations: Mapping[int, Remediation], rules: Mapping[int, Rule]) -> Entry:
+    incident = row.incident
+    rule = rules.get(row.object_id) if row.kind == "rule" else None
+    return Entry(
+        id=f"e{row.pk}",
+        at=row.at,
+        tone=tone(row.to_state),
+        title=sentence(row, remediations.get(row.object_id) if row.kind == "remediation" else None),
+        text=row.reason,
+        actor="" if row.actor == HOMEOSTAT else row.actor,
+        href=f"/incidents/{incident.pk}/" if incident else "",
+        subject=incident.title if incident else (rule.name if rule else ""),
+    )
+
+
+def markers(rows: Iterable[Transition], remediations: Mapping[int, Remediation]) -> list[dict[str, Any]]:
+    """The same history as points in time, for the chart."""
+    return [
+        {
+            "at": row.at.timestamp(),
+            "tone": tone(row.to_state),
+            "state": state_word(row.to_state),
+            "text": sentence(row, remediations.get(row.object_id) if row.kind == "remediation" else None),
+        }
+        for row in rows
+    ]

@@ -1,0 +1,62 @@
+"""System: whether Homeostat itself is well: its sources, stages, configuration and versions."""
+
+from __future__ import annotations
+
+import platform
+from functools import cache
+from importlib.metadata import PackageNotFoundError, version
+
+from django.core import checks
+from django.db import connection
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render
+from django.utils import timezone
+
+from dashboard.live.fragments import Context, fragment
+from dashboard.pages import chrome
+from remediation.models import Heartbeat, RuleStatus, Source
+
+PACKAGES = ("django", "celery", "channels", "channels-redis", "prometheus-api-client", "redis", "uvicorn")
+
+
+def system(request: HttpRequest) -> HttpResponse:
+    return render(request, "system/index.html", {"page": "system", "versions": _versions()})
+
+
+@fragment("sources", "system/_sources.html", topics=("rule", "source"), every_s=5)
+def sources(_: str) -> Context:
+    return {"sources": [(row, getattr(row, "status", None)) for row in Source.objects.select_related("status")]}
+
+
+@fragment("failing", "system/_failing.html", topics=("rule",), every_s=5)
+def failing(_: str) -> Context:
+    rows = RuleStatus.objects.filter(rule__enabled=True).exclude(error="").select_related("rule__source")
+    return {"failing": list(rows.order_by("rule__name")[:100]), "rules": RuleStatus.objects.count()}
+
+
+@fragment("heartbeats", "system/_heartbeats.html", every_s=5)
+def heartbeats(_: str) -> Context:
+    now = timezone.now()
+    return {"beats": [(row, chrome.is_stalled(row, now)) for row in Heartbeat.objects.order_by("stage")]}
+
+
+@fragment("checks", "system/_checks.html", topics=("catalogue",), every_s=5)
+def failed_checks(_: str) -> Context:
+    """What is configured and cannot work. These checks look at rows, so each of them is quick."""
+    found = checks.run_checks(tags=["homeostat"])
+    return {
+        "problems": [
+            {"level": "firing" if one.is_serious() else "pending", "text": one.msg, "hint": one.hint} for one in found
+        ]
+    }
+
+
+@cache
+def _versions() -> list[tuple[str, str]]:
+    found = [("Python", platform.python_version()), ("Database", connection.vendor)]
+    for name in PACKAGES:
+        try:
+            found.append((name, version(name)))
+        except PackageNotFoundError:
+            found.append((name, "not installed"))
+    return found

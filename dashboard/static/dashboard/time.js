@@ -1,0 +1,63 @@
+// Times are relative, with the absolute one on hover; in the same words as the server's.
+
+const MINUTE = 60, HOUR = 3600, DAY = 86400;
+const full = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "long" });
+const clock = new Intl.DateTimeFormat(undefined, { hour: "2-digit", minute: "2-digit", second: "2-digit", hourCycle: "h23" });
+
+export function clockTime(date) {
+  return clock.format(date);
+}
+
+export function span(seconds) {
+  if (seconds < MINUTE) return `${Math.max(10, Math.floor(seconds / 10) * 10)} s`;
+  if (seconds < HOUR) return `${Math.floor(seconds / MINUTE)} min`;
+  if (seconds < 2 * DAY) return `${Math.floor(seconds / HOUR)} h`;
+  return `${Math.floor(seconds / DAY)} d`;
+}
+
+export function ago(date, now = Date.now()) {
+  const age = (now - date.getTime()) / 1000;
+  if (age <= -10) return `in ${span(-age)}`;
+  return age < 10 ? "just now" : `${span(age)} ago`;
+}
+
+function left(date, now) {
+  const seconds = Math.floor((date.getTime() - now) / 1000);
+  if (seconds <= 0) return "expired";
+  const pad = (number) => String(number).padStart(2, "0");
+  const [hours, minutes] = [Math.floor(seconds / HOUR), Math.floor((seconds % HOUR) / MINUTE)];
+  return hours ? `in ${hours}:${pad(minutes)}:${pad(seconds % MINUTE)}` : `in ${minutes}:${pad(seconds % MINUTE)}`;
+}
+
+function say(element, text) {
+  if (element.textContent !== text) element.textContent = text;
+}
+
+// Writes the times below `root` as they are now. Also used on a piece before it enters the page.
+export function localise(root, now = Date.now()) {
+  for (const element of root.querySelectorAll("time[datetime]")) {
+    const date = new Date(element.dateTime);
+    say(element, ago(date, now));
+    if (!element.dataset.local) {
+      element.dataset.local = "1";
+      element.title = full.format(date);
+    }
+  }
+  for (const element of root.querySelectorAll("[data-clock]")) {
+    const date = new Date(element.dataset.clock);
+    say(element, clock.format(date));
+    element.title = full.format(date);
+  }
+  for (const element of root.querySelectorAll("[data-countdown]")) {
+    const date = new Date(element.dataset.countdown);
+    say(element, left(date, now));
+    element.title = full.format(date);
+    element.classList.toggle("is-close", date.getTime() - now < MINUTE * 1000);
+  }
+}
+
+export function startClock() {
+  localise(document);
+  setInterval(() => { if (!document.hidden) localise(document); }, 1000);
+  document.addEventListener("visibilitychange", () => localise(document));
+}
