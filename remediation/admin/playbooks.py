@@ -1,0 +1,116 @@
+"""Playbooks with their ladder of steps."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.contrib import admin, messages
+from django.core.exceptions import ValidationError
+from django.db.models import Count, F, QuerySet
+from django.http import HttpRequest
+from django.utils import timezone
+from django.utils.safestring import SafeString
+
+from remediation.admin import versions
+from remediation.admin.base import WIDGETS, EditAdmin
+from remediation.admin.plugins import PluginAdmin, PluginForm
+from remediation.admin.unfolded import InlineFormSet, StackedInline
+from remediation.models import Playbook, Step
+from remediation.states import Autonomy
+
+OUT_OF_THE_WAY = 10_000
+"""Where positions wait while they change places: two steps may not hold one position, not even for a moment."""
+
+
+class StepForm(PluginForm):
+    kind = "verb"
+    params_url = "admin:remediation_playbook_params"
+
+    def _get_validation_exclusions(self) -> set[str]:
+        """Positions are compared by the form set: two steps that change places are no conflict."""
+        excluded: set[str] = super()._get_validation_exclusions()  # type: ignore[misc] # Django's own, unknown to its stubs
+        return excluded | {"position"}
+
+
+class StepFormSet(InlineFormSet):
+    def clean(self) -> None:
+        super().clean()
+        seen: set[int] = set()
+        for form in self.forms:
+            position = getattr(form, "cleaned_data", {}).get("position")
+            if position is None or form in self.deleted_forms or (form.empty_permitted and not form.has_changed()):
+                continue
+            if position in seen:
+                form.add_error("position", ValidationError("Another step has this position."))
+            seen.add(position)
+
+    def save(self, commit: bool = True) -> Any:
+        if commit:
+            self.make_way()
+        return super().save(commit=commit)
+
+    def make_way(self) -> None:
+        """Move the steps that stay to where they will be, all at once."""
+        steps = Step.objects.filter(playbook=self.instance)
+        steps.update(position=F("position") + OUT_OF_THE_WAY)
+        for form in self.initial_forms:
+            if form not in self.deleted_forms:
+                steps.filter(pk=form.instance.pk).update(position=form.cleaned_data["position"])
+
+
+class StepInline(StackedInline):
+    model = Step
+    form = StepForm
+    formset = StepFormSet
+    extra = 0
+    formfield_overrides = {**StackedInline.formfield_overrides, **WIDGETS}
+    fieldsets = (
+        (None, {"fields": ("position", "verb", "params", "select", ("max_targets", "max_attempts"), "timeout_s")}),
+        ("Approval", {"fields": (("approvals", "approval_ttl_s"),)}),
+        ("Limits", {"fields": ("cooldown_s", ("budget", "budget_window_s"))}),
+        ("Proof", {"fields": (("good_samples", "verify_within_s"), "settle_s")}),
+    )
+
+    def get_extra(self, request: HttpRequest, obj: Any = None, **kwargs: Any) -> int:
+        return 1 if obj is None else 0
+
+
+@admin.register(Playbook)
+class PlaybookAdmin(PluginAdmin, EditAdmin):
+    params_kind = "verb"
+    inlines = (StepInline,)
+    list_display = ("name", "matchers", "autonomy", "enabled", "step_count", "priority", "version")
+    list_filter = ("enabled", "autonomy")
+    search_fields = ("name", "matchers", "description")
+    readonly_fields = ("version_list",)
+    fieldsets = (
+        (None, {"fields": ("name", "description", "matchers", "autonomy", "priority", "enabled")}),
+        ("Versions", {"fields": ("version_list",), "classes": ("collapse",)}),
+    )
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Playbook]:
+        rows: QuerySet[Playbook] = super().get_queryset(request).annotate(step_total=Count("steps"))
+        return rows
+
+    @admin.display(description="steps", ordering="step_total")
+    def step_count(self, row: Any) -> int:
+        return int(row.step_total)
+
+    @admin.display(description="what changed")
+    def version_list(self, row: Playbook) -> SafeString:
+        return versions.as_html(row.versions.all() if row.pk else [])
+
+    def save_related(self, request: HttpRequest, form: Any, formsets: Any, change: bool) -> None:
+        """The version comes last, when the steps are stored too."""
+        super().save_related(request, form, formsets, change)
+        playbook: Playbook = form.instance
+        trusted = playbook.autonomy == Autonomy.AUTO
+        playbook.keep_version(author=request.user.get_username(), now=timezone.now())
+        if trusted and playbook.autonomy != Autonomy.AUTO:
+            messages.warning(
+                request,
+                f"{playbook} does something else now, so it asks before it acts: its autonomy went from auto to "
+                f"{playbook.autonomy}. Once you trust the new version, set it to auto and save.",
+            )
+        if not playbook.steps.exists():
+            messages.warning(request, f"{playbook} has no step yet, so it can do nothing.")

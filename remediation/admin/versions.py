@@ -1,0 +1,73 @@
+"""What each version of a rule or playbook changed."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from datetime import datetime
+from typing import Any, Protocol
+
+from django.utils import timezone
+from django.utils.html import format_html, format_html_join
+from django.utils.safestring import SafeString
+
+SHOWN = 20
+MISSING = object()
+
+
+class Version(Protocol):
+    number: int
+    body: dict[str, Any]
+    author: str
+    at: datetime
+
+
+def differences(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[tuple[str, str, str]]:
+    """Every changed place with its old and new value; empty where there is none."""
+    old, new = dict(_flat(before)), dict(_flat(after))
+    places = [*old, *(place for place in new if place not in old)]
+    changed = [place for place in places if old.get(place, MISSING) != new.get(place, MISSING)]
+    return [(place, _text(old.get(place, MISSING)), _text(new.get(place, MISSING))) for place in changed]
+
+
+def as_html(versions: Iterable[Version]) -> SafeString:
+    """The newest first, each with what it changed."""
+    rows = list(versions)
+    if not rows:
+        return format_html("{}", "None yet: the first is written when you save.")
+    older = [*rows[1:], None]
+    items = [
+        (row, differences(before.body, row.body) if before else []) for row, before in zip(rows, older, strict=True)
+    ]
+    return format_html_join("", "{}", ((_version(row, changed),) for row, changed in items[:SHOWN]))
+
+
+def _version(row: Version, changed: list[tuple[str, str, str]]) -> SafeString:
+    head = format_html(
+        '<p class="mt-3"><strong>Version {}</strong> <time datetime="{}">{}</time> by {}</p>',
+        row.number,
+        row.at.isoformat(),
+        timezone.localtime(row.at).strftime("%Y-%m-%d %H:%M:%S"),
+        row.author,
+    )
+    if not changed:
+        return format_html("{}<p>{}</p>", head, "The first version." if row.number == 1 else "")
+    lines = format_html_join("", "<li><code>{}</code>: <del>{}</del> → <ins>{}</ins></li>", changed)
+    return format_html('{}<ul class="list-disc pl-5">{}</ul>', head, lines)
+
+
+def _flat(value: Any, place: str = "") -> Iterator[tuple[str, Any]]:
+    if isinstance(value, Mapping) and value:
+        for key, item in value.items():
+            yield from _flat(item, f"{place}.{key}" if place else str(key))
+    elif isinstance(value, list) and value and all(isinstance(item, Mapping) for item in value):
+        for number, item in enumerate(value, start=1):
+            yield from _flat(item, f"{place} {number}")
+    else:
+        yield place, value
+
+
+def _text(value: Any) -> str:
+    if value is MISSING:
+        return "nothing"
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
