@@ -15,6 +15,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable
+from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -110,17 +111,26 @@ def load(stage: Stage, prometheus: str, interval_s: float) -> None:
     playbook.keep_version(author="bench", now=now)
 
 
-def measure_reaction(stage: Stage, rounds: int) -> list[float]:
-    """Seconds from the scrape that showed the fault to the arrival of the effect, per round."""
+def round_over(rounds: int) -> bool:
+    """Whether every incident is over and that many repairs are verified."""
     from remediation.models import Incident, Remediation
 
+    verified = Remediation.objects.filter(state="verified").count()
+    return verified == rounds and not Incident.objects.exclude(state="resolved").exists()
+
+
+def effects_reach(stage: Stage, count: int) -> bool:
+    return len(stage.effects) == count
+
+
+def measure_reaction(stage: Stage, rounds: int) -> list[float]:
+    """Seconds from the scrape that showed the fault to the arrival of the effect, per round."""
     taken: list[float] = []
     for number in range(rounds):
-        wait("the round before is over", lambda: not Incident.objects.exclude(state="resolved").exists(), 60)
-        wait("and verified", lambda n=number: Remediation.objects.filter(state="verified").count() == n, 60)
+        wait("the round before is over", partial(round_over, number))
         time.sleep(0.37 * (number % 5))  # another moment of the slot each time
         stage.shown_at, stage.up = None, 0
-        wait("the effect", lambda n=number: len(stage.effects) == n + 1, 60)
+        wait("the effect", partial(effects_reach, stage, number + 1))
         assert stage.shown_at is not None
         taken.append(stage.effects[-1] - stage.shown_at)
         print(f"  round {number + 1:>3} of {rounds}: {taken[-1] * 1000:7.0f} ms", end="\r", flush=True)

@@ -129,7 +129,7 @@ def start(family: Family, installation: Installation) -> None:
         family.afterwards(lambda: valkey.socket_path(installation.home).unlink(missing_ok=True))
         family.start(valkey.child(installation.home))
     family.start_together(homeostat_children(installation))
-    app.pool.force_close_all()  # asking the workers opened it; nothing here needs the broker from now on
+    app.pool.force_close_all()  # type: ignore[attr-defined]  # asking the workers opened it; nothing here needs the broker from now on
     tell.ready = True
     tell.write(family.pids())
     if installation.bind not in LOOPBACK and all(host in LOOPBACK for host in settings.ALLOWED_HOSTS):

@@ -10,7 +10,9 @@ import pytest
 ROOT = Path(__file__).resolve().parent.parent
 STAGES = ("observe", "detect", "decide", "act", "verify")
 
-BASE = {"states", "signals", "conf", "exceptions", "registry", "series", "matchers", "failpoints", "secrets", "doorbell"}
+BASE = {"states", "signals", "conf", "exceptions", "registry"} | {
+    *("series", "matchers", "failpoints", "secrets", "doorbell"),
+}
 """Know nothing of models (doorbell: of nothing but Celery and the transaction)."""
 LOOP = {"condition", "episodes", "deciding", "repair", "history", "loop"}
 TOP = {"tasks", "schedule", "admin", "checks", "management", "apps", "celery"}
@@ -49,7 +51,7 @@ def place(dotted: str) -> str:
     """The name a module has in LEVELS, from what follows `remediation.`."""
     if any(dotted == contract or dotted.startswith(f"{contract}.") for contract in CONTRACTS):
         return "contracts"
-    return dotted.split(".")[0]
+    return dotted.partition(".")[0]
 
 
 def files() -> list[Path]:

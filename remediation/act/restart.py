@@ -20,12 +20,9 @@ class Restart(Verb):
     needs = Restartable
 
     def preview(self, backend: Backend, target: TargetRef, params: registry.Params) -> Call:
-        return Call(
-            target=target.name,
-            text=self._able(backend).restart_text(target),
-            before=backend.state(target),
-            after={"state": RUNNING},
-        )
+        before = backend.state(target)
+        after = {"state": RUNNING} | ({"pid": "a new one"} if "pid" in before else {})
+        return Call(target=target.name, text=self._able(backend).restart_text(target), before=before, after=after)
 
     def execute(self, backend: Backend, target: TargetRef, call: Call, attempt: Attempt) -> Effect:
         with settled():

@@ -149,8 +149,7 @@ class Browser:
     def post(self, path: str, *, form: str = "/approvals/", **fields: str) -> requests.Response:
         """Submit a form as a browser does: with the CSRF token of the page that shows it."""
         self.get(form)
-        token = self.session.cookies.get("homeostat_csrf", "")
-        fields["csrfmiddlewaretoken"] = token
+        fields["csrfmiddlewaretoken"] = self.session.cookies.get("homeostat_csrf") or ""
         return self.session.post(f"{self.url}{path}", data=fields, headers={"Referer": f"{self.url}{form}"}, timeout=20)
 
     def approve(self, remediation_id: int) -> requests.Response:

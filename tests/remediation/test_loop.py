@@ -19,9 +19,9 @@ def broken(world: World, *, autonomy: str = "auto", **step: object) -> World:
     service = make_service()
     make_rule(service)
     make_playbook(autonomy=autonomy, **step)  # type: ignore[arg-type]
-    world.set(**{"app-1": 1, "app-2": 1})
+    world.set({"app-1": 1, "app-2": 1})
     world.tick()
-    world.set(**{"app-1": 0, "app-2": 1})
+    world.set({"app-1": 0, "app-2": 1})
     return world
 
 
@@ -30,7 +30,7 @@ def test_auto_restarts_once_and_verifies(world: World) -> None:
     world.tick()
     assert world.ledger.effects == ["app-1"]
     assert world.states() == ["verifying"]
-    world.set(**{"app-1": 1, "app-2": 1})
+    world.set({"app-1": 1, "app-2": 1})
     world.ticks(4)
     assert world.states() == ["verified"]
     assert world.incident().state == "resolved"
@@ -113,7 +113,7 @@ def test_shadow_records_and_does_nothing(world: World) -> None:
 def test_healed_before_approval_is_self_recovered(world: World) -> None:
     broken(world, autonomy="approve")
     world.tick()
-    world.set(**{"app-1": 1, "app-2": 1})
+    world.set({"app-1": 1, "app-2": 1})
     world.ticks(2)
     assert (world.states(), world.ledger.effects) == (["self_recovered"], [])
     assert Decision.objects.get().closed_at is not None
@@ -123,7 +123,7 @@ def test_healed_between_approval_and_effect_does_nothing(world: World) -> None:
     broken(world, autonomy="approve")
     world.tick()
     row = world.remediation()
-    world.set(**{"app-1": 1, "app-2": 1})
+    world.set({"app-1": 1, "app-2": 1})
     approval.approve(row, user=make_user("ann", "approver"), digest=row.digest, now=world.now)
     world.answer_bells()
     assert (world.states(), world.ledger.effects) == (["self_recovered"], [])
@@ -144,7 +144,7 @@ def test_unknown_never_opens_acts_verifies_or_resolves(world: World, blind: str)
     service = make_service()
     make_rule(service)
     make_playbook()
-    world.set(**{"app-1": 1})
+    world.set({"app-1": 1})
     world.tick()
 
     def go_blind() -> None:
@@ -161,7 +161,7 @@ def test_unknown_never_opens_acts_verifies_or_resolves(world: World, blind: str)
     assert set(SeriesState.objects.values_list("verdict", flat=True)) == {"unknown"}
     assert Transition.objects.filter(kind="rule", to_state="unknown").count() == 1
     world.down = ""
-    world.set(**{"app-1": 0})
+    world.set({"app-1": 0})
     world.tick()
     assert world.states() == ["verifying"]
     go_blind()
@@ -188,7 +188,7 @@ def test_ineffective_takes_the_next_rung_then_a_person(world: World) -> None:
     service = make_service()
     make_rule(service)
     make_playbook(verbs=("restart", "restart"), verify_within_s=3)
-    world.set(**{"app-1": 0})
+    world.set({"app-1": 0})
     world.ticks(25)
     assert world.states() == ["ineffective", "ineffective"]
     assert world.ledger.effects == ["app-1", "app-1"]
@@ -208,7 +208,7 @@ def test_lost_answer_is_unknown_and_the_probe_decides(world: World) -> None:
     world.ledger.answer = world.ledger.lose_answer
     world.tick()
     assert world.states() == ["unknown"]
-    world.set(**{"app-1": 1, "app-2": 1})
+    world.set({"app-1": 1, "app-2": 1})
     world.ticks(6)
     assert (world.states(), world.ledger.effects) == (["verified"], ["app-1"])
 
@@ -227,19 +227,19 @@ def test_freeze_holds_and_lifting_goes_on(world: World) -> None:
 def test_cooldown_and_budget_hold_with_their_numbers(world: World) -> None:
     broken(world, cooldown_s=30, budget=2, verify_within_s=3)
     for _ in range(4):
-        world.set(**{"app-1": 0, "app-2": 1})
+        world.set({"app-1": 0, "app-2": 1})
         world.tick()
-        world.set(**{"app-1": 1, "app-2": 1})
+        world.set({"app-1": 1, "app-2": 1})
         world.ticks(5)
     assert world.ledger.effects == ["app-1"]
     world.now += timedelta(seconds=60)
-    world.set(**{"app-1": 0, "app-2": 1})
+    world.set({"app-1": 0, "app-2": 1})
     world.ticks(2)
     assert world.ledger.effects == ["app-1", "app-1"]
-    world.set(**{"app-1": 1, "app-2": 1})
+    world.set({"app-1": 1, "app-2": 1})
     world.ticks(5)
     world.now += timedelta(seconds=60)
-    world.set(**{"app-1": 0, "app-2": 1})
+    world.set({"app-1": 0, "app-2": 1})
     world.ticks(4)
     assert len(world.ledger.effects) == 2
     assert "2 of 2 effects spent in the last 60 min" in world.remediation().reason
@@ -249,10 +249,10 @@ def test_one_repair_of_a_service_at_a_time(world: World) -> None:
     service = make_service()
     make_rule(service)
     make_playbook()
-    world.set(**{"app-1": 0, "app-2": 0})
+    world.set({"app-1": 0, "app-2": 0})
     world.tick()
     assert sorted(world.states()) == ["gated", "verifying"]
-    world.set(**{"app-1": 1, "app-2": 0})
+    world.set({"app-1": 1, "app-2": 0})
     world.ticks(9)
     assert sorted(world.ledger.effects) == ["app-1", "app-2"]
 
@@ -263,12 +263,12 @@ def test_dependency_holds_the_victim_until_the_cause_is_repaired(world: World) -
     make_rule(web)
     make_rule(payments, name="PaymentsDown", query="pay")
     make_playbook()
-    world.set("up", **{"app-1": 0})
-    world.set("pay", **{"pay-1": 0})
+    world.set({"app-1": 0}, query="up")
+    world.set({"pay-1": 0}, query="pay")
     world.ticks(3)
     assert (world.states(), world.ledger.effects) == (["gated"], [])
     assert "waits for payments (PaymentsDown)" in world.remediation().reason
-    world.set("pay", **{"pay-1": 1})
+    world.set({"pay-1": 1}, query="pay")
     world.ticks(4)
     assert world.ledger.effects == ["app-1"]
 
@@ -277,8 +277,8 @@ def test_no_playbook_is_a_decision_with_its_reason(world: World) -> None:
     service = make_service()
     make_rule(service, name="TrafficLow")
     make_rule(service, name="Errors", query="errors", params={"op": ">", "value": 5})
-    world.set("up", **{"app-1": 0})
-    world.set("errors", **{"app-1": 0})
+    world.set({"app-1": 0}, query="up")
+    world.set({"app-1": 0}, query="errors")
     world.ticks(2)
     decision = Decision.objects.get()
     assert decision.outcome == Outcome.NOTHING
@@ -289,7 +289,7 @@ def test_no_playbook_is_a_decision_with_its_reason(world: World) -> None:
 
 def test_no_matching_target_is_never_all(world: World) -> None:
     broken(world)
-    world.set(**{"app-9": 0})
+    world.set({"app-9": 0})
     world.ticks(2)
     assert world.ledger.effects == []
     assert "no target of web fits" in world.incident().attention
@@ -299,19 +299,19 @@ def test_relapse_in_the_same_episode_goes_up_the_ladder(world: World) -> None:
     service = make_service()
     make_rule(service, keep_firing_for_s=60)
     make_playbook(verbs=("restart", "restart"))
-    world.set(**{"app-1": 0})
+    world.set({"app-1": 0})
     world.tick()
-    world.set(**{"app-1": 1})
+    world.set({"app-1": 1})
     world.ticks(5)
     assert world.states() == ["verified"]
-    world.set(**{"app-1": 0})
+    world.set({"app-1": 0})
     world.ticks(12)
     assert world.ledger.effects == ["app-1", "app-1"]
 
 
 def test_evaluation_happens_once_per_slot(world: World) -> None:
     rule = make_rule(make_service())
-    world.set(**{"app-1": 1})
+    world.set({"app-1": 1})
     assert [loop.evaluate(rule.pk, now=world.now) for _ in range(10)] == [True] + [False] * 9
 
 

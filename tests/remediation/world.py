@@ -86,7 +86,8 @@ class World:
         self.bells.append((task, ids))
         return True
 
-    def set(self, query: str = "up", **values: float) -> None:
+    def set(self, values: dict[str, float], *, query: str = "up") -> None:
+        """The value of each target from now on."""
         self.samples[query] = dict(values)
 
     def vanish(self, query: str = "up") -> None:

@@ -59,7 +59,7 @@ class Command(BaseCommand):
                 return self._run(family, home)
             except Interrupted:
                 return 0
-            except (up.CannotStart, ChildFailed, ToolMissing, *_demo_errors()) as error:
+            except _demo_errors() as error:
                 raise CommandError(str(error)) from error
 
     def _run(self, family: Family, home: Path) -> int:
@@ -110,7 +110,9 @@ class Command(BaseCommand):
             raise CommandError("No demo runs over this home. Start it with `make demo`, then try again.")
         try:
             self.stdout.write(action(config))
-        except (ValueError, OSError, *_demo_errors()) as error:
+        except (ValueError, OSError) as error:
+            raise CommandError(str(error)) from error
+        except _demo_errors() as error:
             raise CommandError(str(error)) from error
 
 
@@ -130,7 +132,8 @@ def _demo_errors() -> tuple[type[Exception], ...]:
     from deploy.demo import load, stack  # noqa: PLC0415
     from deploy.demo.shop.calls import UnavailableError  # noqa: PLC0415
 
-    return (stack.DemoRunningError, stack.NoPortsError, load.NotADemo, UnavailableError)
+    ours = (stack.DemoRunningError, stack.NoPortsError, load.NotADemo, UnavailableError)
+    return (*ours, up.CannotStart, ChildFailed, ToolMissing)
 
 
 def _load(config: Any) -> None:

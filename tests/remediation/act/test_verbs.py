@@ -111,7 +111,7 @@ def plan(verb: Verb, toy: Backend, **params: Any) -> Call:
 @pytest.mark.parametrize(
     ("verb", "call"),
     [
-        (Restart(), Call(target="web", text="restart web", before={}, after={"state": "RUNNING"})),
+        (Restart(), Call(target="web", text="restart web", before={}, after={"state": "RUNNING", "pid": "a new one"})),
         (Scale(), Call(target="web", text="scale web to 3", before={}, after={"size": 3}, undo="scale web to 2",
                        arguments={"from": 2, "to": 3})),
         (Failover(), Call(target="web", text="switch web from a to b", before={}, after={"active": "b"},
