@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from contextlib import suppress
 from typing import Any
 
 from channels.generic.websocket import AsyncWebsocketConsumer
@@ -57,10 +58,8 @@ class LiveConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]
     async def _hang_up(self, code: int) -> None:
         if self.socket is not None:
             hub.leave(self.socket)
-        try:
+        with suppress(RuntimeError, TimeoutError):  # it is closed already, or its peer does not read
             await asyncio.wait_for(self.close(code=code), 5)
-        except (RuntimeError, TimeoutError):
-            pass  # it is closed already, or its peer does not read
 
 
 class Nowhere(AsyncWebsocketConsumer):  # type: ignore[misc]

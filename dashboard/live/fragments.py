@@ -27,7 +27,7 @@ class Fragment:
 
     contexts: what the template needs for each of several arguments, None where there is no such thing (any more).
     topics: what it tells of; `{}` stands for the argument. A notice on one of them renders it again.
-    every_s: its content moves without any state change (values, checks), so it is looked at this often as well; 0 never.
+    every_s: its content moves without any state change (values, checks), so it is looked at this often; 0 never.
     kept: its context is hashable and says everything, so that an equal context is not rendered twice.
     """
 
@@ -97,10 +97,8 @@ def render(keys: Iterable[str]) -> dict[str, Rendered]:
 
 
 def _rendered(kind: Fragment, key: str, context: Context) -> Rendered:
-    if kind.kept:
-        html = _kept(kind.template, tuple(context.items()))
-    else:
-        html = render_to_string(kind.template, context)
+    kept = kind.kept
+    html = _kept(kind.template, tuple(context.items())) if kept else render_to_string(kind.template, context)
     html = html.strip()
     return Rendered(key=key, html=html, version=hashlib.sha256(html.encode()).hexdigest()[:12])
 

@@ -12,7 +12,7 @@ SERIES_LOOKED_AT = 500
 
 
 def expand(notices: Iterable[Notice]) -> set[str]:
-    """The topics that a batch of notices touches: kinds, rows, their incidents, services and those that depend on them."""
+    """What a batch of notices touches: kinds, rows, their incidents, services and what depends on those."""
     topics: set[str] = set()
     services: set[int] = set()
     rules: set[int] = set()

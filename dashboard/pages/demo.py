@@ -47,7 +47,8 @@ def faults(_: str) -> Context | None:
     try:
         found, trouble = {one.fault.name: one for one in shop.active(_config())}, ""
     except Exception as error:  # noqa: BLE001 - the shop is a pile of processes: whatever fails there, the page says it
-        found, trouble = {}, f"{type(error).__name__}: {error}"
+        missing = isinstance(error, FileNotFoundError)
+        found, trouble = {}, "It has never been started here." if missing else f"{type(error).__name__}: {error}"
     return {
         "faults": [_row(fault, found.get(fault.name)) for fault in shop.list_faults()],
         "trouble": trouble,

@@ -157,14 +157,19 @@ def _judge(service: Service, signs: Signs) -> Health:
 
 def _state_of(signs: Signs) -> tuple[str, str]:
     """The state that matters most, and why. Unknown comes before ok: what nobody can see is not well."""
+    return _at_fault(signs) or _at_rest(signs)
+
+
+def _at_fault(signs: Signs) -> tuple[str, str] | None:
     firing = [incident for incident in signs.incidents if incident.state == IncidentState.FIRING]
     at_work = [verb for state, verb in signs.repairs if state in AT_WORK]
-    if firing and at_work:
-        return "repairing", f"{at_work[0].capitalize()} under way: {firing[0].title}"
-    if firing:
-        return "firing", firing[0].title
     if at_work:
-        return "repairing", f"{at_work[0].capitalize()} under way"
+        about = f": {firing[0].title}" if firing else ""
+        return "repairing", f"{at_work[0].capitalize()} under way{about}"
+    return ("firing", firing[0].title) if firing else None
+
+
+def _at_rest(signs: Signs) -> tuple[str, str]:
     if signs.unknown:
         more = f" (and {len(signs.unknown) - 1} more)" if len(signs.unknown) > 1 else ""
         return "unknown", f"{signs.unknown[0]}{more}"

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from dashboard.pages.words import number, span, state_word
+from dashboard.pages.words import NOTHING, number, span, state_word
 from remediation.models import Approval, Remediation
 from remediation.states import REMEDIATION_LIVE, RemediationState, Verdict
 from remediation.verify.recovery import judge
@@ -141,7 +141,7 @@ def _call(call: Mapping[str, Any]) -> CallView:
 
 def _said(value: Any) -> str:
     if value is None:
-        return "–"
+        return NOTHING
     if isinstance(value, bool):
         return "yes" if value else "no"
     return str(value)

@@ -49,10 +49,13 @@ def listed(_: str) -> Context:
     found = Rule.objects.select_related("status", "service", "source").annotate(
         firing=Count("incidents", filter=is_firing), pending=Count("incidents", filter=is_pending)
     )
-    return {
-        "rows": [_row(rule, now) for rule in found.order_by("-enabled", "name")[:SHOWN]],
-        "total": Rule.objects.count(),
-    }
+    shown = [_row(rule, now) for rule in found.order_by("-enabled", "name")[:SHOWN]]
+    return {"rows": sorted(shown, key=_urgency), "total": Rule.objects.count()}
+
+
+def _urgency(row: RuleRow) -> tuple[int, str]:
+    """What needs eyes first, then by name."""
+    return (*health.ORDER, "disabled").index(row.state), row.rule.name
 
 
 def _row(rule: Rule, now: datetime) -> RuleRow:

@@ -18,7 +18,8 @@ from remediation.exceptions import MatcherError
 from remediation.models import Freeze, Incident, Rule, SeriesState, Service
 from remediation.states import IncidentState
 
-RECENT = 15
+OPEN = 30
+RECENT = 10
 SERIES_PER_RULE = 20
 
 
@@ -117,9 +118,17 @@ def targets(argument: str) -> Context | None:
 @fragment("service-incidents", "service/_incidents.html", topics=("service:{}",), every_s=5)
 def incidents(argument: str) -> Context | None:
     row = _found(argument)
+    return None if row is None else {"open": rows.table(_incidents(row).exclude(state=IncidentState.RESOLVED)[:OPEN])}
+
+
+@fragment("service-past", "service/_past.html", topics=("service:{}",), every_s=5)
+def past(argument: str) -> Context | None:
+    row = _found(argument)
     if row is None:
         return None
-    mine: QuerySet[Incident] = rows.with_repair(Incident.objects.filter(service=row)).order_by("-opened_at")
-    open_rows = list(mine.exclude(state=IncidentState.RESOLVED)[:RECENT])
-    past = list(mine.filter(state=IncidentState.RESOLVED)[:RECENT])
-    return {"service": row, "open": rows.table(open_rows), "past": rows.table(past)}
+    resolved = rows.table(_incidents(row).filter(state=IncidentState.RESOLVED)[:RECENT])
+    return {"service": row, "past": resolved, "open": not resolved and _incidents(row).exists()}
+
+
+def _incidents(row: Service) -> QuerySet[Incident]:
+    return rows.with_repair(Incident.objects.filter(service=row)).order_by("-opened_at")

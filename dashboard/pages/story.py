@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any
 
 from dashboard.pages.plans import Look, looks_of
-from dashboard.pages.words import state_word, tone
+from dashboard.pages.words import state_word, tone, verb_word
 from remediation.models import HOMEOSTAT, Incident, Note, Remediation, Rule, Transition
 from remediation.states import RemediationState as R
 
@@ -18,7 +18,7 @@ REMEDIATION_SAYS: Mapping[str, str] = {
     R.AWAITING_APPROVAL: "Asks for approval to {verb} {targets}",
     R.READY: "Cleared to {verb} {targets}",
     R.EXECUTING: "Begins to {verb} {targets}",
-    R.VERIFYING: "Done: {verb} {targets}. Now verifying",
+    R.VERIFYING: "Done: {verb} {targets}; now it has to prove itself",
     R.UNKNOWN: "Lost sight of it: {verb} {targets}. A probe will tell",
     R.ROLLING_BACK: "Undoes: {verb} {targets}",
     R.VERIFIED: "Verified: {verb} {targets} helped",
@@ -35,7 +35,7 @@ REMEDIATION_SAYS: Mapping[str, str] = {
     R.FAILED: "Failed: {verb} {targets}",
 }
 INCIDENT_SAYS: Mapping[str, str] = {
-    "pending": "Out of range; waiting whether it lasts",
+    "pending": "Out of range",
     "firing": "Firing",
     "resolved": "Resolved",
     "acknowledged": "Acknowledged",
@@ -88,7 +88,7 @@ def sentence(row: Transition, remediation: Remediation | None) -> str:
 
 
 def _of_remediation(row: Transition, remediation: Remediation | None) -> str:
-    verb = remediation.verb if remediation else "act"
+    verb = verb_word(remediation.verb) if remediation else "act"
     targets = (remediation.target_names if remediation else "") or "its targets"
     by_person = row.actor != HOMEOSTAT
     if by_person and row.to_state == R.READY:

@@ -4,6 +4,11 @@ from __future__ import annotations
 
 import math
 
+NOTHING = "–"  # noqa: RUF001 - the dash that tables use for "none"
+
+VERBS = {"failover": "fail over"}
+"""Verbs whose name is not how one says what is done."""
+
 TONES = {
     "ok": "ok",
     "resolved": "ok",
@@ -67,6 +72,10 @@ WORDS = {
 }
 
 
+def verb_word(verb: str) -> str:
+    return VERBS.get(verb, verb)
+
+
 def tone(state: str) -> str:
     return TONES.get(str(state), "unknown")
 
@@ -78,9 +87,9 @@ def state_word(state: str) -> str:
 def number(value: float | None) -> str:
     """A measured value, short: four figures, and k, M, G where it is large."""
     if value is None or not isinstance(value, int | float) or math.isnan(value):
-        return "–"
+        return NOTHING
     if math.isinf(value):
-        return "∞" if value > 0 else "−∞"
+        return "∞" if value > 0 else "-∞"
     size = abs(value)
     for limit, unit in ((1e12, "T"), (1e9, "G"), (1e6, "M"), (1e4, "k")):
         if size >= limit:
@@ -98,7 +107,7 @@ def _figures(value: float) -> str:
 def span(seconds: float | None) -> str:
     """A span of time in its largest unit, as Prometheus writes it: 45 s, 12 min, 3 h, 2 d."""
     if seconds is None or math.isnan(seconds):
-        return "–"
+        return NOTHING
     if seconds < 1:
         return f"{seconds * 1000:.0f} ms" if seconds else "0 s"
     if seconds < 100:

@@ -17,7 +17,7 @@ from django.utils.html import escape, format_html
 from django.utils.safestring import SafeString, mark_safe
 
 from dashboard.live import fragments
-from dashboard.pages.words import number, span, state_word, tone
+from dashboard.pages.words import NOTHING, number, span, state_word, tone, verb_word
 from remediation import registry
 from remediation.models import Incident
 
@@ -94,6 +94,11 @@ def state_words(value: str) -> str:
 
 
 @register.filter
+def verb_words(value: str) -> str:
+    return verb_word(value)
+
+
+@register.filter
 def detector_words(value: str) -> str:
     """A detector as people call it; its stored name where it is not installed any more."""
     found = registry.detectors().get(value)
@@ -103,7 +108,7 @@ def detector_words(value: str) -> str:
 @register.filter
 def took(incident: Incident) -> str:
     """How long an incident lasted."""
-    return span((incident.resolved_at - incident.opened_at).total_seconds()) if incident.resolved_at else "–"
+    return span((incident.resolved_at - incident.opened_at).total_seconds()) if incident.resolved_at else NOTHING
 
 
 @register.filter

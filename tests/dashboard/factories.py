@@ -64,7 +64,7 @@ def a_rule(service: Service | None, name: str = "", *, error: str = "", evaluate
         "source": a_source(),
         "query": 'sum(rate(http_requests_total{status=~"5.."}[1m])) / sum(rate(http_requests_total[1m]))',
         "detector": "threshold",
-        "params": {},
+        "params": {"op": ">", "value": 0.05},
         "interval_s": 5,
         "severity": "critical",
     }

@@ -50,7 +50,8 @@ function drawMarkers(chart) {
     ctx.lineTo(x, bbox.top + bbox.height);
     ctx.stroke();
     ctx.globalAlpha = 1;
-    shape(ctx, mark.tone, x, bbox.top - 5 * ratio, 4 * ratio);
+    ctx.setLineDash([]);
+    shape(ctx, mark.tone, x, bbox.top - 8 * ratio, 5 * ratio);
   }
   ctx.restore();
 }
@@ -60,7 +61,7 @@ function shape(ctx, tone, x, y, size) {
   ctx.beginPath();
   if (tone === "firing") { ctx.moveTo(x, y - size); ctx.lineTo(x + size, y + size); ctx.lineTo(x - size, y + size); ctx.closePath(); }
   else if (tone === "repairing") { ctx.moveTo(x, y - size); ctx.lineTo(x + size, y); ctx.lineTo(x, y + size); ctx.lineTo(x - size, y); ctx.closePath(); }
-  else if (tone === "pending") ctx.arc(x, y, size, -Math.PI / 2, Math.PI / 2);
+  else if (tone === "pending") { ctx.arc(x, y, size, -Math.PI / 2, Math.PI / 2); ctx.closePath(); ctx.fill(); ctx.beginPath(); ctx.arc(x, y, size - 0.5, 0, 2 * Math.PI); ctx.stroke(); return; }
   else if (tone === "ok") ctx.arc(x, y, size, 0, 2 * Math.PI);
   else ctx.rect(x - size * 0.7, y - size * 0.7, size * 1.4, size * 1.4);
   ctx.fill();
@@ -110,7 +111,7 @@ function options() {
   return {
     width: box.clientWidth,
     height: box.clientHeight,
-    padding: [14, 8, 0, 0],
+    padding: [18, 8, 0, 0],
     legend: { show: false },
     cursor: { y: false, points: { size: 7 }, drag: { x: true, y: false } },
     scales: { x: { time: true }, y: { range: frameY } },
@@ -167,7 +168,7 @@ function draw() {
 function sayLegend() {
   const has = (list) => list.some((value) => value !== null);
   const keys = [["", "measured"]];
-  if (has(series.lower) || has(series.upper)) keys.push(["key-band", has(series.lower) && has(series.upper) ? "expected band" : "threshold"]);
+  if (has(series.lower) || has(series.upper)) keys.push(has(series.lower) && has(series.upper) ? ["key-band", "expected band"] : ["key-line", "threshold"]);
   if (markers.length) keys.push(["key-mark", `${markers.length} events`]);
   legend.replaceChildren(...keys.map(([kind, text]) => {
     const item = document.createElement("span");
