@@ -113,8 +113,8 @@ def _field_kind(kind: Mapping[str, Any]) -> tuple[type[forms.Field], dict[str, A
             found = (forms.CharField, {"max_length": kind["maxLength"], "strip": False, "widget": box})
         case "string":
             found = (forms.CharField, {"max_length": kind.get("maxLength"), "widget": TextWidget()})
-        case "object" if "properties" not in kind and _types(kind.get("additionalProperties")) <= SCALARS:
-            found = (PairsField, {"texts_only": _types(kind["additionalProperties"]) == {"string"}})
+        case "object" if "properties" not in kind and _types(_values(kind)) <= SCALARS:
+            found = (PairsField, {"texts_only": _types(_values(kind)) == {"string"}})
         case "array" if _types(kind.get("items")) <= SCALARS:
             found = (ItemsField, {"texts_only": _types(kind["items"]) == {"string"}})
     return found
@@ -145,6 +145,12 @@ def _solid(schema: Mapping[str, Any]) -> Mapping[str, Any]:
 
 def _nullable(schema: Mapping[str, Any]) -> bool:
     return any(item.get("type") == "null" for item in schema.get("anyOf", []))
+
+
+def _values(kind: Mapping[str, Any]) -> Any:
+    """The schema of a map's values; names with a pattern of their own have it elsewhere."""
+    patterns = list(kind.get("patternProperties", {}).values())
+    return patterns[0] if len(patterns) == 1 else kind.get("additionalProperties")
 
 
 def _types(schema: Any) -> set[str]:

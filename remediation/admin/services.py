@@ -5,11 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 from django.contrib import admin, messages
+from django.db import models
 from django.db.models import Count, QuerySet
 from django.http import HttpRequest
 
 from remediation.admin import outside
-from remediation.admin.base import EditAdmin, say
+from remediation.admin.base import WIDGETS, EditAdmin, say
 from remediation.admin.plugins import PluginAdmin, PluginForm
 from remediation.admin.texts import PairsField
 from remediation.admin.unfolded import SelectManyWidget
@@ -23,6 +24,7 @@ class ServiceAdmin(EditAdmin):
     list_filter = ("team",)
     search_fields = ("name", "title", "team")
     instead_of_deleting = "Switch off its rules and targets instead."
+    formfield_overrides = {**WIDGETS, models.URLField: {"assume_scheme": "https"}}
     fields = ("name", "title", "team", "description", "matchers", "depends_on", "runbook_url")
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Service]:

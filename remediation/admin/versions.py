@@ -70,4 +70,6 @@ def _flat(value: Any, place: str = "") -> Iterator[tuple[str, Any]]:
 def _text(value: Any) -> str:
     if value is MISSING:
         return "nothing"
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)

@@ -1,0 +1,161 @@
+"""Playbooks in the admin: a ladder of steps with the verbs' own fields, versions, and the loss of auto."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from django.test import Client
+
+from remediation.models import Playbook
+from tests.remediation.admin.conftest import param_errors, told
+
+pytestmark = pytest.mark.django_db
+
+ADD = "/admin/remediation/playbook/add/"
+
+
+def step(number: int, verb: str = "restart", **fields: Any) -> dict[str, Any]:
+    values = {
+        "position": number + 1,
+        "verb": verb,
+        "params-of": verb,
+        "select": "",
+        "max_targets": 1,
+        "max_attempts": 1,
+        "timeout_s": 30,
+        "approvals": 1,
+        "approval_ttl_s": 900,
+        "cooldown_s": 60,
+        "budget": 3,
+        "budget_window_s": 3600,
+        "good_samples": 3,
+        "verify_within_s": 60,
+        "settle_s": 0,
+    } | fields
+    return {f"steps-{number}-{name}": value for name, value in values.items()}
+
+
+def form(*steps: dict[str, Any], stored: int = 0, **fields: Any) -> dict[str, Any]:
+    values: dict[str, Any] = {
+        "name": "Restart",
+        "description": "",
+        "matchers": 'alertname="CartDown"',
+        "autonomy": "approve",
+        "priority": "0",
+        "enabled": "on",
+        "steps-TOTAL_FORMS": len(steps),
+        "steps-INITIAL_FORMS": stored,
+        "steps-MIN_NUM_FORMS": 0,
+        "steps-MAX_NUM_FORMS": 1000,
+    } | fields
+    for item in steps:
+        values |= item
+    return values
+
+
+def change(playbook: Playbook) -> str:
+    return f"/admin/remediation/playbook/{playbook.pk}/change/"
+
+
+def stored_steps(playbook: Playbook) -> list[dict[str, Any]]:
+    """The identity of each stored step, for a change."""
+    rows = playbook.steps.order_by("position")
+    return [{f"steps-{number}-id": row.pk, f"steps-{number}-playbook": playbook.pk} for number, row in enumerate(rows)]
+
+
+def step_errors(response: Any) -> list[dict[str, list[str]]]:
+    forms = response.context["inline_admin_formsets"][0].formset.forms
+    return [{name: list(said) for name, said in item.errors.items()} | param_errors(item) for item in forms]
+
+
+def test_playbook_with_steps_is_stored_as_version_one(admin: Client) -> None:
+    admin.post(ADD, form(step(0), step(1, "scale", **{"params-by": "2", "params-maximum": "4"}), autonomy="auto"))
+    playbook = Playbook.objects.get()
+    assert list(playbook.steps.values_list("position", "verb", "params")) == [
+        (1, "restart", {}),
+        (2, "scale", {"by": 2, "maximum": 4}),
+    ]
+    assert (playbook.version, playbook.autonomy) == (1, "auto")
+
+
+def test_wrong_parameter_of_a_step_is_said_at_its_field(admin: Client) -> None:
+    response = admin.post(ADD, form(step(0), step(1, "scale", **{"params-by": "1000"})))
+    first, second = step_errors(response)
+    assert first == {}
+    assert second["params.by"] == ["Ensure this value is less than or equal to 100."]
+    assert not Playbook.objects.exists()
+
+
+def test_what_fields_say_together_is_said_above_them(admin: Client) -> None:
+    fields = {"params-by": "1", "params-minimum": "5", "params-maximum": "2"}
+    found = step_errors(admin.post(ADD, form(step(0, "scale", **fields))))
+    assert found[0]["params.__all__"] == ["The maximum is below the minimum."]
+
+
+def test_step_without_verb_is_said_at_the_verb(admin: Client) -> None:
+    assert list(step_errors(admin.post(ADD, form(step(0, "", timeout_s=31))))[0]) == ["verb"]
+
+
+def test_two_steps_with_one_position_are_refused(admin: Client) -> None:
+    response = admin.post(ADD, form(step(0), step(1, position=1)))
+    assert step_errors(response)[1] == {"position": ["Another step has this position."]}
+
+
+def test_steps_change_places(admin: Client) -> None:
+    admin.post(ADD, form(step(0), step(1, "scale")))
+    playbook = Playbook.objects.get()
+    first, second = stored_steps(playbook)
+    moved = form(step(0, position=2) | first, step(1, "scale", position=1) | second, stored=2)
+    response = admin.post(change(playbook), moved)
+    assert response.status_code == 302
+    assert list(playbook.steps.order_by("position").values_list("position", "verb")) == [(1, "scale"), (2, "restart")]
+
+
+def test_step_is_deleted_and_another_takes_its_place(admin: Client) -> None:
+    admin.post(ADD, form(step(0), step(1, "scale")))
+    playbook = Playbook.objects.get()
+    first, second = stored_steps(playbook)
+    edited = form(step(0) | first | {"steps-0-DELETE": "on"}, step(1, "scale", position=1) | second, stored=2)
+    admin.post(change(playbook), edited)
+    assert list(playbook.steps.values_list("position", "verb")) == [(1, "scale")]
+
+
+def test_edited_playbook_loses_auto_and_the_person_is_told(admin: Client) -> None:
+    admin.post(ADD, form(step(0), autonomy="auto"))
+    playbook = Playbook.objects.get()
+    (first,) = stored_steps(playbook)
+    edited = form(step(0, timeout_s=60) | first, stored=1, autonomy="auto")
+    response = admin.post(change(playbook), edited, follow=True)
+    playbook.refresh_from_db()
+    assert (playbook.autonomy, playbook.version) == ("approve", 2)
+    assert any("its autonomy went from auto to approve" in text for text in told(response))
+    text = admin.get(change(playbook)).content.decode()
+    assert "<code>steps 1.timeout_s</code>: <del>30</del> → <ins>60</ins>" in text
+
+
+def test_autonomy_alone_may_be_set_to_auto(admin: Client) -> None:
+    admin.post(ADD, form(step(0)))
+    playbook = Playbook.objects.get()
+    (first,) = stored_steps(playbook)
+    admin.post(change(playbook), form(step(0) | first, stored=1, autonomy="auto"))
+    playbook.refresh_from_db()
+    assert (playbook.autonomy, playbook.version) == ("auto", 1)
+
+
+@pytest.mark.parametrize("matchers", ["", "alertname", 'alertname=~"("'])
+def test_wrong_matchers_are_said_at_matchers(admin: Client, matchers: str) -> None:
+    response = admin.post(ADD, form(step(0), matchers=matchers))
+    assert list(response.context["adminform"].form.errors) == ["matchers"]
+
+
+def test_verb_that_is_gone_shows_as_such(admin: Client) -> None:
+    playbook = Playbook.objects.create(name="Old", matchers='a="b"')
+    playbook.steps.create(position=1, verb="levitate", params={"height": 3})
+    text = admin.get(change(playbook)).content.decode()
+    assert ("levitate (not installed)" in text, "height" in text) == (True, True)
+
+
+def test_parameters_of_a_verb_are_served_to_the_page(admin: Client) -> None:
+    response = admin.get("/admin/remediation/playbook/params/", {"plugin": "scale", "prefix": "steps-3-params"})
+    assert b'name="steps-3-params-by"' in response.content
