@@ -5,6 +5,7 @@ Everything is real: Prometheus, Alertmanager, HAProxy, supervisord and its progr
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from typing import Any
 
@@ -93,6 +94,13 @@ def test_fault_is_repaired_and_verified(demo: RunningDemo, expected: Expected) -
 @pytest.mark.parametrize("expected", OTHERS, ids=lambda one: one.fault)
 def test_every_other_fault_is_repaired_and_verified(demo: RunningDemo, expected: Expected) -> None:
     heals(demo, expected)
+
+
+def test_command_lists_what_the_api_lists(demo: RunningDemo) -> None:
+    listed = json.loads(demo.manage("incidents", "--json"))
+    assert [row["id"] for row in listed if row["alertname"] == "AppDown"] == [
+        r["id"] for r in demo.incidents("AppDown")
+    ]
 
 
 def heals(demo: RunningDemo, expected: Expected) -> None:
