@@ -33,17 +33,19 @@ def alertmanager(request: HttpRequest) -> HttpResponse:
     if body is None:
         return _refused(413, f"The body may have {BODY_LIMIT} bytes; set max_alerts in Alertmanager's webhook_config.")
     try:
-        seen = payload.webhook(body).alerts
+        delivery = payload.webhook(body)
     except payload.PayloadError as error:
         return _refused(400, str(error))
     try:
-        changed = alerts.store(row.source, seen, now=now, pulled=False)
+        changed = alerts.store(row.source, delivery.alerts, now=now, pulled=False)
         _note_use(row, now=now)
     except OperationalError:
         return _refused(503, "The database is busy; nothing was stored. Send it again.")
     if changed:
         doorbell.ring("alerts_arrived", source_id=row.source_id)
-    return JsonResponse({"stored": len(seen), "changed": len(changed)}, status=200)
+    if delivery.truncated:
+        doorbell.ring("pull_alerts", source_id=row.source_id)  # what was left out is asked for
+    return JsonResponse({"stored": len(delivery.alerts), "changed": len(changed)}, status=200)
 
 
 def bearer(request: HttpRequest) -> str:

@@ -92,8 +92,12 @@ def test_resolved_before_firing_stays_resolved(post: Post) -> None:
     assert Alert.objects.get().status == "resolved"
 
 
-def test_message_with_truncated_alerts_is_stored(post: Post) -> None:
+def test_message_with_truncated_alerts_is_stored_and_the_rest_asked_for(
+    post: Post, source: Source, rung: list[Any]
+) -> None:
     assert post(message(alert(), truncatedAlerts=9)).status_code == 200
+    ids = {"source_id": source.pk}
+    assert rung == [("alerts_arrived", ids), ("pull_alerts", ids)]
 
 
 def test_broker_away_still_answers_200(
