@@ -82,7 +82,7 @@ def ask_source(source: Source) -> Said:
     try:
         took = _client(source).ping()
     except Exception as error:  # noqa: BLE001 - whatever the world does, the person's work is saved
-        return Said(text=f"{source.name} does not answer: {plain(error)}", well=False)
+        return Said(text=f"{source.name} could not be asked: {plain(error)}", well=False)
     return Said(text=f"{source.name} answers, in {took * 1000:.0f} ms.", well=True)
 
 

@@ -60,7 +60,7 @@ def test_source_that_answers_is_stored_and_said_so(admin: Client, prometheus_url
 
 def test_source_that_is_away_is_stored_with_a_warning(admin: Client) -> None:
     response = admin.post(SOURCE, source_form("http://127.0.0.1:1"), follow=True)
-    assert told(response)[0].startswith("main does not answer: ")
+    assert told(response)[0].startswith("main could not be asked: ")
     assert Source.objects.exists()
 
 
