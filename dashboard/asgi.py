@@ -8,10 +8,8 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "dashboard.settings")
 django_application = get_asgi_application()
 
 from channels.auth import AuthMiddlewareStack  # noqa: E402 - needs loaded settings
-from channels.routing import ProtocolTypeRouter, URLRouter  # noqa: E402
-from django.urls import path, re_path  # noqa: E402
+from channels.routing import ProtocolTypeRouter  # noqa: E402
 
-from dashboard.live.consumers import LiveConsumer, Nowhere  # noqa: E402 - needs loaded models
+from dashboard.live.consumers import LiveConsumer  # noqa: E402 - needs loaded models
 
-websockets = AuthMiddlewareStack(URLRouter([path("ws/live/", LiveConsumer.as_asgi()), re_path("", Nowhere.as_asgi())]))
-application = ProtocolTypeRouter({"http": django_application, "websocket": websockets})
+application = ProtocolTypeRouter({"http": django_application, "websocket": AuthMiddlewareStack(LiveConsumer.as_asgi())})

@@ -14,10 +14,11 @@ from dashboard.live.fragments import KEY_LENGTH, KEYS_AT_ONCE
 from dashboard.live.hub import hub
 from dashboard.live.socket import Socket
 
+PATH = "/ws/live/"
 MESSAGE_LENGTH = 200_000
 
 
-class LiveConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]
+class LiveConsumer(AsyncWebsocketConsumer):
     """Takes two kinds of messages: the keys a page shows, and a pong. Everything else is a POST elsewhere."""
 
     # No layer of its own: each would be one more subscription, and a broker that is away would refuse the browser.
@@ -29,9 +30,12 @@ class LiveConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]
 
         Origins are explicit: host validation lets a wildcard pass, and with it the origin `null`.
         """
-        user = self.scope.get("user")
-        if _origin(self.scope) not in settings.HOMEOSTAT_ORIGINS or user is None or not user.is_authenticated:
+        if self.scope["path"] != PATH or _origin(self.scope) not in settings.HOMEOSTAT_ORIGINS:
             await self.close(code=4403)
+            return
+        user = self.scope.get("user")
+        if user is None or not user.is_authenticated:
+            await self.close(code=4401)
             return
         await self.accept()
         hub.start()
@@ -53,25 +57,17 @@ class LiveConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]
             self.socket.end()
 
     async def _write(self, frame: str) -> None:
-        await self.base_send({"type": "websocket.send", "text": frame})
+        await self.send(text_data=frame)
 
     async def _hang_up(self, code: int) -> None:
         if self.socket is not None:
             hub.leave(self.socket)
+            self.socket = None
         with suppress(RuntimeError, TimeoutError):  # it is closed already, or its peer does not read
             await asyncio.wait_for(self.close(code=code), 5)
 
 
-class Nowhere(AsyncWebsocketConsumer):  # type: ignore[misc]
-    """Every other websocket address."""
-
-    channel_layer_alias = "none"
-
-    async def connect(self) -> None:
-        await self.close(code=4404)
-
-
-def _origin(scope: dict[str, Any]) -> str:
+def _origin(scope: Any) -> str:
     found = [value.decode("latin-1") for name, value in scope.get("headers", []) if name == b"origin"]
     return found[0] if len(found) == 1 else ""
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+import math
 import time
 import uuid
 from collections import defaultdict
@@ -56,6 +57,7 @@ class Hub:
         self.epoch = uuid.uuid4().hex[:8]
         self.frame = 0
         self.count = 0
+        self._counted_at = -math.inf
         self.sockets: set[Socket] = set()
         self.wanted: dict[str, set[Socket]] = defaultdict(set)
         self.kept: dict[str, Kept] = {}
@@ -99,7 +101,7 @@ class Hub:
         pieces = [(key, self.kept[key]) for key in sorted(known) if key in self.kept]
         stale = [(key, kept) for key, kept in pieces if kept.piece and kept.piece.version != shown[key]]
         frames = {key: kept.frame for key, kept in pieces}
-        self.count = await database_sync_to_async(waiting_count)()
+        await self._count()
         hello = {"hello": self.epoch, "v": self.frame, "frames": frames, "count": self.count}
         socket.put(
             _encoded(hello | {"fragments": [_part(kept.piece, kept.frame, None) for _, kept in stale if kept.piece]})
@@ -195,11 +197,17 @@ class Hub:
                 before.piece = piece
         return changed
 
+    async def _count(self, *, at_least_s: float = 1.0) -> None:
+        """What waits for people; asked again when the number known is older than this."""
+        if time.monotonic() - self._counted_at >= at_least_s:
+            self.count = await database_sync_to_async(waiting_count)()
+            self._counted_at = time.monotonic()
+
     async def _send_changed(self, keys: Iterable[str]) -> None:
         changed = await self._refresh(keys)
         if not changed:
             return
-        self.count = await database_sync_to_async(waiting_count)()
+        await self._count(at_least_s=0)
         self.frame += 1
         parts: dict[str, str] = {}
         for piece, before in changed:
@@ -217,8 +225,8 @@ class Hub:
                 shown[socket].add(key)
         for socket, keys in shown.items():
             groups[frozenset(keys)].append(socket)
-        for keys, sockets in groups.items():
-            inside = ",".join(parts[key] for key in sorted(keys))
+        for same, sockets in groups.items():
+            inside = ",".join(parts[key] for key in sorted(same))
             frame = f'{{"v":{self.frame},"count":{self.count},"fragments":[{inside}]}}'
             for socket in sockets:
                 socket.put(frame)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import cast
 
 from django.contrib.auth import HASH_SESSION_KEY, SESSION_KEY, get_user_model
 from django.contrib.auth.models import User
@@ -15,9 +14,7 @@ from django.utils.crypto import constant_time_compare
 def still_valid(sessions: Mapping[str, int]) -> set[str]:
     """Those of the sessions (key -> user) that exist, belong to that active user, and know the present password."""
     rows = Session.objects.filter(session_key__in=sessions, expire_date__gt=timezone.now())
-    users = {
-        user.pk: cast(User, user) for user in get_user_model()._default_manager.filter(pk__in=set(sessions.values()))
-    }
+    users = {user.pk: user for user in get_user_model()._default_manager.filter(pk__in=set(sessions.values()))}
     return {row.session_key for row in rows if _holds(row, users.get(sessions[row.session_key]))}
 
 

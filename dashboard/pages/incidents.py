@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from urllib.parse import urlencode
 
 from django.core.paginator import Paginator
+from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse, QueryDict
 from django.shortcuts import render
 
@@ -77,7 +78,7 @@ def listed(argument: str) -> Context:
     }
 
 
-def _matching(chosen: Filter) -> rows.QuerySet[Incident]:
+def _matching(chosen: Filter) -> QuerySet[Incident]:
     found = Incident.objects.order_by("-opened_at", "-pk")
     if chosen.state == "open":
         found = found.exclude(state=IncidentState.RESOLVED)

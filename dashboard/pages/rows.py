@@ -44,4 +44,4 @@ def _repair(incident: Incident) -> Remediation | None:
     """The live remediation, or else the last one."""
     found = list(incident.remediations.all())
     live = [row for row in found if row.state in REMEDIATION_LIVE]
-    return (live or found or [None])[0]
+    return next(iter(live or found), None)

@@ -33,9 +33,10 @@ from remediation.states import REMEDIATION_LIVE, IncidentState, Outcome, Remedia
 _numbers = count(1)
 
 
-def a_user(role: str = "viewer", name: str = "", **more: Any) -> User:
+def a_user(role: str = "viewer", name: str = "", *, password: str | None = None, **more: Any) -> User:
+    """Without a password: hashing one takes longer than most tests."""
     ensure_roles()
-    user = User.objects.create_user(name or f"{role}-{next(_numbers)}", password="secret-of-a-test", **more)
+    user = User.objects.create_user(name or f"{role}-{next(_numbers)}", password=password, **more)
     user.groups.add(Group.objects.get(name=role))
     return user
 
