@@ -30,6 +30,8 @@ from remediation.targets.base import Call
 
 LOOK_AGAIN = timedelta(seconds=5)
 """When an incident that waits for something (an attached repair, an unknown verdict) is looked at again."""
+UNSERVED_AGAIN = timedelta(seconds=60)
+"""When an incident that nothing serves is: a playbook or a target may have been added meanwhile."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -109,6 +111,7 @@ def _write_plan(case: Case, playbook: Playbook, rung: Rung, targets: Sequence[Ta
             record(row, RemediationState.PLANNED, now=now, reason=_why(incident), facts={"digest": row.digest})
             summary = f"{playbook} ({playbook.autonomy}): {calls[0].text}"
             conclude(case, Outcome.HELD, summary, plan=row.plan)
+            _look_again(incident, after=None, now=now)
             ring_after_commit("advance", remediation_id=row.pk)
     except IntegrityError:
         _attach(case, targets)
@@ -170,6 +173,7 @@ def _stop(case: Case, stop: Stop, past: Sequence[Remediation]) -> None:
         call_person(incident, stop.reason, now=case.now)
     if past and past[-1].state == RemediationState.SHADOWED:
         conclude(case, Outcome.SHADOWED, f"Shadow: would have done {past[-1].plan['calls'][0]['text']}")
+        _look_again(incident, after=None, now=case.now)
     if not stop.person and not (past and past[-1].state == RemediationState.SHADOWED):
         _look_again(incident, now=case.now)
 
@@ -177,6 +181,7 @@ def _stop(case: Case, stop: Stop, past: Sequence[Remediation]) -> None:
 def _did_nothing(case: Case, summary: str, *, person: str = "") -> None:
     with transaction.atomic():
         conclude(case, Outcome.NOTHING, summary)
+        _look_again(case.incident, after=UNSERVED_AGAIN, now=case.now)
         if person:
             call_person(case.incident, person, now=case.now)
 
@@ -189,8 +194,9 @@ def call_person(incident: Incident, why: str, *, now: datetime) -> None:
             record(incident, "needs a person", now=now, reason=why)
 
 
-def _look_again(incident: Incident, *, now: datetime) -> None:
-    Incident.objects.filter(pk=incident.pk).update(decide_at=now + LOOK_AGAIN)
+def _look_again(incident: Incident, *, now: datetime, after: timedelta | None = LOOK_AGAIN) -> None:
+    """When the sweep asks for another decision; never (None) where something else will."""
+    Incident.objects.filter(pk=incident.pk).update(decide_at=None if after is None else now + after)
 
 
 def conclude(case: Case, outcome: Outcome, summary: str, **more: Any) -> None:

@@ -42,8 +42,9 @@ def _claim_slot(rule: Rule, *, now: datetime) -> bool:
     """Take the current slot by compare-and-set. A slot whose predecessor still runs is an overrun."""
     slot = rule.slot(now.timestamp())
     lease = now + timedelta(seconds=conf.EVALUATION_LEASE_S)
-    mine = RuleStatus.objects.filter(rule=rule, slot__lt=slot)
-    free = Q(running_until=None) | Q(running_until__lte=now)
+    # A slot far ahead is one that a clock, since set back, once saw: it must not keep the rule waiting until then.
+    mine = RuleStatus.objects.filter(Q(slot__lt=slot) | Q(slot__gt=slot + 2), rule=rule)
+    free = _free(now)
     if mine.filter(free).update(slot=slot, running_until=lease):
         return True
     if mine.exclude(free).update(overruns=F("overruns") + 1, slot=slot):
@@ -52,6 +53,12 @@ def _claim_slot(rule: Rule, *, now: datetime) -> bool:
         return False
     _, created = RuleStatus.objects.get_or_create(rule=rule, defaults={"slot": slot, "running_until": lease})
     return created
+
+
+def _free(now: datetime) -> Q:
+    """Nobody is at the rule: never, no longer, or by a lease that reaches further ahead than leases do."""
+    lease = timedelta(seconds=conf.EVALUATION_LEASE_S)
+    return Q(running_until=None) | Q(running_until__lte=now) | Q(running_until__gt=now + 2 * lease)
 
 
 def _evaluate(rule: Rule, *, now: datetime) -> None:
@@ -109,7 +116,8 @@ def pull_alerts(source_id: int, *, now: datetime | None = None) -> None:
 
 
 def alerts_arrived(source_id: int) -> None:
-    """Detect at once: the alert rules of a source are evaluated out of their turn."""
+    """Detect at once: the alert rules of a source are evaluated out of their turn. One that is being evaluated this
+    moment sees what came in at its next slot."""
     now = timezone.now()
     rules = Rule.objects.select_related("source", "service").filter(
         source_id=source_id, enabled=True, source__enabled=True, detector="firing_alert"
@@ -117,16 +125,13 @@ def alerts_arrived(source_id: int) -> None:
     for rule in rules:
         if _claim_now(rule, now=now):
             _evaluate(rule, now=now)
-        else:
-            ring("alerts_arrived", source_id=source_id)
 
 
 def _claim_now(rule: Rule, *, now: datetime) -> bool:
     """Take the rule outside its slots, unless somebody is at it this moment."""
     RuleStatus.objects.get_or_create(rule=rule)
-    free = Q(running_until=None) | Q(running_until__lte=now)
     lease = now + timedelta(seconds=conf.EVALUATION_LEASE_S)
-    return bool(RuleStatus.objects.filter(free, rule=rule).update(running_until=lease))
+    return bool(RuleStatus.objects.filter(_free(now), rule=rule).update(running_until=lease))
 
 
 def reconcile(incident_id: int, *, now: datetime | None = None) -> None:

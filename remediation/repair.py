@@ -45,8 +45,8 @@ def advance(row: Remediation, *, now: datetime) -> None:
         case R.AWAITING_APPROVAL:
             _await(row, now=now)
         case R.READY:
-            _again_at(row, now + timedelta(seconds=conf.GATE_RECHECK_S))
-            ring_after_commit("act", remediation_id=row.pk)
+            if _again_at(row, now + timedelta(seconds=conf.GATE_RECHECK_S), now=now):
+                ring_after_commit("act", remediation_id=row.pk)
         case R.EXECUTING:
             _overdue(row, now=now)
         case R.UNKNOWN:
@@ -57,8 +57,10 @@ def advance(row: Remediation, *, now: datetime) -> None:
             return
 
 
-def _again_at(row: Remediation, at: datetime) -> bool:
+def _again_at(row: Remediation, at: datetime, *, now: datetime) -> bool:
     """Claim this look: of two that come at once, one moves `due_at` and goes on."""
+    if row.due_at is not None and row.due_at > now:
+        return False
     return bool(Remediation.objects.filter(pk=row.pk, state=row.state, due_at=row.due_at).update(due_at=at))
 
 
@@ -242,7 +244,7 @@ def _overdue(row: Remediation, *, now: datetime) -> None:
 
 def _probe(row: Remediation, *, now: datetime) -> None:
     """Ask the world what happened."""
-    if not _again_at(row, now + PROBE_EVERY):
+    if not _again_at(row, now + PROBE_EVERY, now=now):
         return
     found = execution.probe(row.verb, _targets(row), plans.stored_calls(row.plan))
     if found.done:
@@ -262,7 +264,7 @@ def _probe(row: Remediation, *, now: datetime) -> None:
 
 def _verify(row: Remediation, *, now: datetime) -> None:
     """One look at the condition, then judge all looks so far."""
-    if not _again_at(row, now + timedelta(seconds=conf.VERIFY_EVERY_S)):
+    if not _again_at(row, now + timedelta(seconds=conf.VERIFY_EVERY_S), now=now):
         return
     asked = row.plan["verify"]
     ended = row.effect_ended_at or row.state_since

@@ -31,6 +31,7 @@ class SlotScheduler(Scheduler):
         self.sources: dict[int, Source] = {}
         self.due: dict[tuple[str, int], float] = {}
         self.reload_at = 0.0
+        self.ticked_at = 0.0
         super().__init__(*args, **kwargs)
 
     def setup_schedule(self) -> None:
@@ -39,6 +40,10 @@ class SlotScheduler(Scheduler):
     def tick(self, *_: Any, **__: Any) -> float:
         """Ring for everything that is due; returns the seconds until something may be."""
         now = time.time()
+        if now < self.ticked_at:  # the clock was set back: what was due at its old time is due anew
+            self.due.clear()
+            self.reload_at = 0.0
+        self.ticked_at = now
         if now >= self.reload_at:
             self._reload(now)
         for key in [key for key, at in self.due.items() if at <= now]:
@@ -58,9 +63,7 @@ class SlotScheduler(Scheduler):
             log.warning("cannot read the rules (%s); going on with the %d known", type(error).__name__, len(self.rules))
         wanted = {("evaluate", pk) for pk in self.rules} | {("pull_alerts", pk) for pk in self.sources}
         wanted |= {("pulse", number) for number in range(len(QUEUES))} | {("sweep", 0)}
-        # A clock that was set back must not leave everything waiting for its old time.
-        limit = now + 2 * max([rule.interval_s for rule in self.rules.values()], default=60.0) + 60
-        self.due = {key: min(self.due.get(key, now), limit) for key in wanted}
+        self.due = {key: self.due.get(key, now) for key in wanted}
 
     def _ring(self, key: tuple[str, int], now: float) -> None:
         kind, pk = key

@@ -7,11 +7,13 @@ import math
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
+import numpy as np
 import pytest
 
 from remediation.exceptions import ObserveError
 from remediation.models import Alert, Rule, SeriesState, Source
 from remediation.observe import alerts
+from remediation.observe.answers import Answer, Samples
 from remediation.observe.base import SeenAlert
 from remediation.observe.inventory import SeenRule
 from remediation.series import fingerprint
@@ -154,34 +156,52 @@ def test_pull_before_rules_were_evaluated_resolves_nothing(source: Source) -> No
     assert alerts.reconcile_pull(source, [], now=at(15), unsettled={"CartDown"}) == []
 
 
+class Prometheus:
+    """A source that shows no firing alert. pending: the alerts that are about to fire."""
+
+    def __init__(self, *rules: SeenRule, pending: tuple[dict[str, str], ...] = (), down: bool = False) -> None:
+        self.seen, self.pending, self.down = rules, pending, down
+
+    def alerts(self) -> list[SeenAlert]:
+        if self.down:
+            raise ObserveError("connection refused")
+        return []
+
+    def rules(self) -> tuple[SeenRule, ...]:
+        return self.seen
+
+    def instant(self, query: str, *, at: float) -> Answer:
+        assert query == 'ALERTS{alertstate="pending"}'
+        extra = {"__name__": "ALERTS", "alertstate": "pending"}
+        one = np.array([1.0])
+        return Answer(
+            kind="vector", series=tuple(Samples(labels=extra | item, times=one, values=one) for item in self.pending)
+        )
+
+
+def rule(name: str, *, health: str = "ok") -> SeenRule:
+    return SeenRule(group="g", name=name, kind="alerting", query="up == 0", health=health)
+
+
 def test_pull_after_a_restart_resolves_only_what_was_evaluated(source: Source) -> None:
     alerts.reconcile_pull(source, [seen(), seen(labels={"alertname": "Other"})], now=at(0))
-
-    class Restarted:
-        def alerts(self) -> list[SeenAlert]:
-            return []
-
-        def rules(self) -> list[SeenRule]:
-            return [
-                SeenRule(group="g", name="CartDown", kind="alerting", query="up == 0", health="unknown"),
-                SeenRule(group="g", name="Other", kind="alerting", query="up == 0", health="ok"),
-            ]
-
-    changed = alerts.pull(source, Restarted(), now=at(15))
+    restarted = Prometheus(rule("CartDown", health="unknown"), rule("Other"))
+    changed = alerts.pull(source, restarted, now=at(15))
     assert [row.labels["alertname"] for row in changed] == ["Other"]
 
 
+def test_pull_after_a_restart_resolves_nothing_that_is_pending_again(source: Source) -> None:
+    other = {**CART, "instance": "b:80"}
+    alerts.reconcile_pull(source, [seen(), seen(labels=other)], now=at(0))
+    changed = alerts.pull(source, Prometheus(rule("CartDown"), pending=(CART,)), now=at(15))
+    assert [row.labels for row in changed] == [other]
+    assert [row.status for row in alerts.pull(source, Prometheus(rule("CartDown")), now=at(30))] == ["resolved"]
+
+
 def test_pull_with_no_answer_changes_nothing(source: Source) -> None:
-    class Down:
-        def alerts(self) -> list[SeenAlert]:
-            raise ObserveError("connection refused")
-
-        def rules(self) -> list[SeenRule]:
-            return []
-
     alerts.reconcile_pull(source, [seen()], now=at(0))
     with pytest.raises(ObserveError):
-        alerts.pull(source, Down(), now=at(15))
+        alerts.pull(source, Prometheus(down=True), now=at(15))
     assert statuses() == ["firing"]
 
 
@@ -232,8 +252,8 @@ def test_matrix_forgets_what_was_resolved_long_ago_unless_its_series_is_open(sou
     alerts.store(source, [seen("resolved")], now=at(0), pulled=False)
     assert value_of(source, now=3600) == [0.0]
     assert value_of(source, now=3601) == []
-    rule = Rule.objects.create(name="R", source=source, query="", detector="firing_alert")
-    SeriesState.objects.create(rule=rule, fingerprint=fingerprint(CART), phase=Phase.RECOVERING)
+    row = Rule.objects.create(name="R", source=source, query="", detector="firing_alert")
+    SeriesState.objects.create(rule=row, fingerprint=fingerprint(CART), phase=Phase.RECOVERING)
     assert value_of(source, now=3601) == [0.0]
 
 

@@ -340,3 +340,22 @@ def test_worker_that_never_reports_is_unknown_and_probed(world: World) -> None:
     world.ticks(4)
     assert world.states()[0] == "failed"
     assert "did not take place" in Remediation.objects.order_by("pk")[0].reason
+
+
+def test_clock_set_back_keeps_evaluating(world: World) -> None:
+    rule = make_rule(make_service())
+    world.set({"app-1": 1})
+    world.tick()
+    world.now -= timedelta(hours=1)
+    assert loop.evaluate(rule.pk, now=world.now)
+    assert not loop.evaluate(rule.pk, now=world.now)
+
+
+def test_verification_looks_once_an_interval_whoever_rings(world: World) -> None:
+    broken(world)
+    world.tick()
+    row = world.remediation()
+    for _ in range(5):
+        loop.reconcile(world.incident().pk, now=world.now)
+        loop.advance(row.pk, now=world.now)
+    assert len(world.remediation().checks) == 1
