@@ -32,7 +32,7 @@ class Bells:
 def bells(monkeypatch: pytest.MonkeyPatch) -> Bells:
     made = Bells()
     monkeypatch.setattr(schedule, "ring", made.ring)
-    monkeypatch.setattr(schedule.time, "time", lambda: made.now)
+    monkeypatch.setattr("remediation.schedule.time.time", lambda: made.now)
     return made
 
 
