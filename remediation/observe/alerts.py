@@ -20,6 +20,7 @@ from remediation.series import Labels, Matrix, fingerprint
 from remediation.states import Phase
 
 if TYPE_CHECKING:
+    from remediation.observe.answers import Answer
     from remediation.observe.base import SeenAlert
     from remediation.observe.inventory import SeenRule
 
@@ -31,6 +32,7 @@ CHUNK = 500
 """Keys per statement: SQLite bounds the parameters of one."""
 
 LINK_LIMIT = 2000
+PENDING = 'ALERTS{alertstate="pending"}'
 
 Key = tuple[str, datetime]
 
@@ -42,16 +44,25 @@ class Alerting(Protocol):
 
     def rules(self) -> Sequence[SeenRule]: ...
 
+    def instant(self, query: str, *, at: float) -> Answer: ...
+
 
 def pull(source: Source, client: Alerting, *, now: datetime) -> list[Alert]:
     """Read the source's alerts and settle them; the rows whose status changed. Raises ObserveError, then nothing is
     written: no answer says nothing about any alert."""
     seen = client.alerts()
-    unsettled: set[str] = set()
-    if _gone(source, seen, now=now):
-        # After a restart the source shows no alert until it has evaluated its rules.
-        unsettled = {rule.name for rule in client.rules() if rule.kind == "alerting" and rule.health == "unknown"}
-    return reconcile_pull(source, seen, now=now, unsettled=unsettled)
+    if not _gone(source, seen, now=now):
+        return reconcile_pull(source, seen, now=now)
+    # After a restart the source shows no alert until it has evaluated its rules, and none as firing that has to be
+    # pending first once more; for a while it says so of the rule only, and not yet of each alert.
+    found = client.instant(PENDING, at=now.timestamp()).series
+    pending = {fingerprint(_without(series.labels, "__name__", "alertstate")) for series in found}
+    known = {series.labels.get("alertname") for series in found}
+    rules = [rule for rule in client.rules() if rule.kind == "alerting"]
+    unsettled = {
+        rule.name for rule in rules if rule.health == "unknown" or (rule.state == "pending" and rule.name not in known)
+    }
+    return reconcile_pull(source, seen, now=now, unsettled=unsettled, pending=pending)
 
 
 def store(source: Source, seen: Iterable[SeenAlert], *, now: datetime, pulled: bool) -> list[Alert]:
@@ -81,16 +92,26 @@ def store(source: Source, seen: Iterable[SeenAlert], *, now: datetime, pulled: b
 
 
 def reconcile_pull(
-    source: Source, seen: Collection[SeenAlert], *, now: datetime, unsettled: Collection[str] = ()
+    source: Source,
+    seen: Collection[SeenAlert],
+    *,
+    now: datetime,
+    unsettled: Collection[str] = (),
+    pending: Collection[str] = (),
 ) -> list[Alert]:
     """Keep the answer of a successful pull, and resolve the firing alerts it no longer shows.
 
     now: read before the source was asked, so that a message that came meanwhile is newer than the answer.
     unsettled: alert names whose rules the source has not evaluated since it started; their absence says nothing.
+    pending: fingerprints of alerts that are about to fire (again); until they do or do not, they keep their status.
     """
     with transaction.atomic():
         changed = store(source, seen, now=now, pulled=True)
-        over = [row for row in _gone(source, seen, now=now) if row.labels.get("alertname") not in unsettled]
+        over = [
+            row
+            for row in _gone(source, seen, now=now)
+            if row.labels.get("alertname") not in unsettled and row.fingerprint not in pending
+        ]
         for row in over:
             row.status, row.ends_at, row.seen_at = RESOLVED, now, now
         Alert.objects.bulk_update(over, ["status", "ends_at", "seen_at"], batch_size=CHUNK)
@@ -118,6 +139,10 @@ def as_matrix(source_id: int, matchers_text: str, *, now: float, answered: bool)
         now=now,
         note="" if labels else "no alert that fits is firing or was resolved lately",
     )
+
+
+def _without(labels: Labels, *names: str) -> Labels:
+    return {name: value for name, value in labels.items() if name not in names}
 
 
 def _moment(seconds: float) -> datetime:

@@ -179,8 +179,8 @@ class Prometheus:
         )
 
 
-def rule(name: str, *, health: str = "ok") -> SeenRule:
-    return SeenRule(group="g", name=name, kind="alerting", query="up == 0", health=health)
+def rule(name: str, *, health: str = "ok", state: str = "inactive") -> SeenRule:
+    return SeenRule(group="g", name=name, kind="alerting", query="up == 0", health=health, state=state)
 
 
 def test_pull_after_a_restart_resolves_only_what_was_evaluated(source: Source) -> None:
@@ -193,7 +193,8 @@ def test_pull_after_a_restart_resolves_only_what_was_evaluated(source: Source) -
 def test_pull_after_a_restart_resolves_nothing_that_is_pending_again(source: Source) -> None:
     other = {**CART, "instance": "b:80"}
     alerts.reconcile_pull(source, [seen(), seen(labels=other)], now=at(0))
-    changed = alerts.pull(source, Prometheus(rule("CartDown"), pending=(CART,)), now=at(15))
+    assert alerts.pull(source, Prometheus(rule("CartDown", state="pending")), now=at(10)) == []
+    changed = alerts.pull(source, Prometheus(rule("CartDown", state="pending"), pending=(CART,)), now=at(15))
     assert [row.labels for row in changed] == [other]
     assert [row.status for row in alerts.pull(source, Prometheus(rule("CartDown")), now=at(30))] == ["resolved"]
 
