@@ -55,24 +55,35 @@ def run(test: Callable[[], Coroutine[Any, Any, None]]) -> None:
     async_to_sync(whole)()
 
 
-class Browser(ApplicationCommunicator):
+class Browser:
     """The other end of a websocket, message by message."""
 
+    def __init__(self, scope: dict[str, Any]) -> None:
+        communicator: Any = ApplicationCommunicator  # asgiref gives no types for it
+        self._end = communicator(application, scope)
+
     async def connect(self) -> bool:
-        await self.send_input({"type": "websocket.connect"})
-        return bool((await self.receive_output(timeout=5))["type"] == "websocket.accept")
+        await self._end.send_input({"type": "websocket.connect"})
+        return bool((await self.output())["type"] == "websocket.accept")
 
     async def say(self, text: str) -> None:
-        await self.send_input({"type": "websocket.receive", "text": text})
+        await self._end.send_input({"type": "websocket.receive", "text": text})
 
     async def hear(self) -> str:
-        message = await self.receive_output(timeout=5)
+        message = await self.output()
         assert message["type"] == "websocket.send", message
         return str(message["text"])
 
+    async def output(self) -> dict[str, Any]:
+        message: dict[str, Any] = await self._end.receive_output(timeout=5)
+        return message
+
+    async def hears_nothing(self, timeout: float) -> bool:
+        return bool(await self._end.receive_nothing(timeout=timeout))
+
     async def leave(self) -> None:
-        await self.send_input({"type": "websocket.disconnect", "code": 1000})
-        await self.wait(timeout=5)
+        await self._end.send_input({"type": "websocket.disconnect", "code": 1000})
+        await self._end.wait(timeout=5)
 
 
 def browser(client: Client | None, origin: str | None = ORIGIN, path: str = "/ws/live/") -> Browser:
@@ -81,7 +92,7 @@ def browser(client: Client | None, origin: str | None = ORIGIN, path: str = "/ws
         cookie = "; ".join(f"{name}={morsel.value}" for name, morsel in client.cookies.items())
         headers.append((b"cookie", cookie.encode()))
     scope = {"type": "websocket", "path": path, "query_string": b"", "headers": headers, "subprotocols": []}
-    return Browser(application, scope)
+    return Browser(scope)
 
 
 async def shows(socket: Browser, **keys: str) -> dict[str, Any]:
@@ -159,9 +170,9 @@ def test_who_is_no_longer_signed_in_is_cut_off(
         socket = browser(client)
         await socket.connect()
         await asyncio.sleep(0.15)
-        assert await socket.receive_nothing(timeout=0.01)
+        assert await socket.hears_nothing(timeout=0.01)
         await sync_to_async(what)(client)
-        closed = await socket.receive_output(timeout=5)
+        closed = await socket.output()
         assert closed == {"type": "websocket.close", "code": 4401}
 
     run(test)
@@ -186,7 +197,7 @@ def test_a_browser_that_answers_no_beat_is_cut_off(client: Client, monkeypatch: 
         for _ in range(6):
             assert "beat" in await frame(socket)
             await socket.say('{"pong":1}')
-        while (message := await socket.receive_output(timeout=5))["type"] == "websocket.send":
+        while (message := await socket.output())["type"] == "websocket.send":
             assert "beat" in json.loads(message["text"])
         assert message == {"type": "websocket.close", "code": 4408}
 
@@ -251,7 +262,7 @@ def test_one_change_is_one_frame_with_the_pieces_it_touches(client: Client) -> N
         assert "Nothing waits for approval" in piece["html"]
         assert piece["after"] == hello["frames"]["approvals"]
         assert (piece["v"], seen["v"], seen["count"]) == (hello["v"] + 1, hello["v"] + 1, 0)
-        assert await socket.receive_nothing(timeout=0.3)
+        assert await socket.hears_nothing(timeout=0.3)
         await socket.leave()
 
     run(test)
