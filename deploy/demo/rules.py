@@ -290,6 +290,22 @@ RULES: list[Row] = [
         },
     },
     {
+        # Spare workers do not run and count 0, so the pool is judged as a whole. Healthy 2, grown 3 to 5.
+        "name": "WorkersMissing",
+        "service": "worker",
+        "query": 'sum(up{job="worker"})',
+        "detector": "threshold",
+        "params": {"op": "<", "value": 2},
+        "interval_s": 3,
+        "for_s": 6,
+        "keep_firing_for_s": 0,
+        "severity": "warning",
+        "annotations": {
+            "summary": "{{ $value }} of the two usual workers answer",
+            "description": "Orders are completed more slowly, or not at all.",
+        },
+    },
+    {
         "name": "StorePrimaryDown",
         "service": "store",
         "query": 'sum(store_is_primary{job="store"})',
@@ -412,6 +428,13 @@ PLAYBOOKS: list[Row] = [
         "Two more, then one more: the pool ends at five.",
         _step("scale", 'backend="supervisord", role="pool"', within_s=90, params={"by": 2}),
         _step("scale", 'backend="supervisord", role="pool"', within_s=90, params={"by": 1}),
+    ),
+    _playbook(
+        "Bring the usual workers back",
+        "WorkersMissing",
+        "auto",
+        "Starts members of the pool until two run; one that runs and does not answer is left to a person.",
+        _step("scale", 'backend="supervisord", role="pool"', params={"to": 2}),
     ),
     _playbook(
         "Fail over the store",

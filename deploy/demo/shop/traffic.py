@@ -5,14 +5,17 @@ import json
 import threading
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from typing import Any
 
 from prometheus_client import Counter
 
 from deploy.demo.config import DemoConfig
 from deploy.demo.rhythm import BROWSE_PER_S, ORDERS_PER_S, wave
+from deploy.demo.shop.calls import UnavailableError, call
 from deploy.demo.shop.service import METRICS, Service, begin, dice
 
+OPENS_WITHIN_S = 30.0
 GIVE_UP_S = 2.5
 AT_ONCE = 200  # more open requests than this are not started: a broken shop must not exhaust the customers
 
@@ -88,6 +91,17 @@ async def customers(port: int, kind: str, rate: Callable[[], float]) -> None:
         task.add_done_callback(running.discard)
 
 
+def wait_until_open(config: DemoConfig) -> None:
+    """Let the shop start: errors of its first second would look like a fault. A broken shop opens too."""
+    deadline = time.monotonic() + OPENS_WITHIN_S
+    for name in ("store", "payments", "queue", "front"):
+        while time.monotonic() < deadline:
+            with suppress(UnavailableError):
+                call("GET", f"{config.url(name)}/healthz")
+                break
+            time.sleep(0.1)
+
+
 async def come_in(config: DemoConfig, demand: Demand) -> None:
     port = config.ports["front"]
     await asyncio.gather(
@@ -102,6 +116,7 @@ def main() -> None:
     service = Service(name, {})
     service.on_control = demand.turn
     service.serve(config.ports[name])
+    wait_until_open(config)
     asyncio.run(come_in(config, demand))
 
 
