@@ -10,6 +10,8 @@ django_application = get_asgi_application()
 from channels.auth import AuthMiddlewareStack  # noqa: E402 - needs loaded settings
 from channels.routing import ProtocolTypeRouter  # noqa: E402
 
-from dashboard.live.consumers import LiveConsumer  # noqa: E402 - needs loaded models
+# The site map brings all pages, and with them the pieces that a browser may ask for before anybody opened a page.
+from dashboard import urls  # noqa: E402, F401 - needs loaded models
+from dashboard.live.consumers import LiveConsumer  # noqa: E402
 
 application = ProtocolTypeRouter({"http": django_application, "websocket": AuthMiddlewareStack(LiveConsumer.as_asgi())})
