@@ -18,7 +18,7 @@ def sources(config: DemoConfig) -> list[Row]:
             "name": "shop",
             "url": config.prometheus_url,
             "alertmanager_url": config.alertmanager_url,
-            "stale_after_s": 15,
+            "stale_after_s": 6,
             "timeout_s": 5,
             "pull_alerts_s": 5,
             "webhook_token_ref": f"file:{config.webhook_token_path}",
@@ -158,7 +158,7 @@ RULES: list[Row] = [
         "keep_firing_for_s": 0,
         "severity": "warning",
         "annotations": {
-            "summary": "{{ $labels.target }} answers {{ $value }} of its requests with an error",
+            "summary": "{{ $labels.target }} answers many of its requests with an error",
             "description": "More than 10 % of requests failed within ten seconds.",
         },
     },

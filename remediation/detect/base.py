@@ -19,8 +19,8 @@ Source = Literal["samples", "alerts"]
 @dataclass(frozen=True, kw_only=True)
 class Verdicts:
     """One verdict per series: S of each. `codes` are states.Code; `lower` and `upper` bound what is expected at the
-    last point (NaN or infinite where open); `score` is 1.0 at the limit and grows with the distance beyond it; `times` is
-    the time of the sample that was judged (NaN: none)."""
+    last point (NaN or infinite where open); `score` is 1.0 at the limit and grows with the distance beyond it; `times`
+    is the time of the sample that was judged (NaN: none)."""
 
     labels: tuple[Labels, ...]
     codes: NDArray[np.int8]
