@@ -47,6 +47,10 @@ def banner(_: str) -> Context:
 
 
 @fragment("count", "_count.html", topics=("incident", "remediation"), every_s=5)
-def count(_: str) -> Context:
-    """The number in the navigation."""
-    return {"count": waiting_count()}
+def count(argument: str) -> Context | None:
+    """The numbers in the navigation: each counts what its own page shows."""
+    if argument == "approvals":
+        return {"count": Remediation.objects.filter(state=RemediationState.AWAITING_APPROVAL).count()}
+    if argument == "incidents":
+        return {"count": Incident.objects.filter(needs_person=True).exclude(state=IncidentState.RESOLVED).count()}
+    return None

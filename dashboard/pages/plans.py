@@ -95,7 +95,7 @@ class PlanView:
         """Who is needed, in words."""
         needed = self.row.approvals_needed
         if needed == 1:
-            return "One person who may approve"
+            return "One person who may approve is needed"
         return f"{self.given} of {needed} people have approved"
 
 

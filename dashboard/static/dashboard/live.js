@@ -12,7 +12,7 @@ const title = document.title;
 const frames = new Map(); // key -> number of the last frame that carried it
 const held = new Map(); // key -> piece that waits until nobody is at work on its place
 let socket = null, opened = false, failures = 0, heardAt = 0, freshAt = Date.now(), count = null;
-let pollTimer = 0, movedAt = 0;
+let pollTimer = 0, pollFailed = false, movedAt = 0;
 
 // --- places on the page ------------------------------------------------------------------------------------------------
 
@@ -75,7 +75,7 @@ addEventListener("pointermove", () => { movedAt = Date.now(); }, { passive: true
 function sayState() {
   if (!pill) return;
   const live = socket && opened && Date.now() - heardAt < SILENT_MS;
-  const fresh = Date.now() - freshAt < 2.5 * POLL_MS;
+  const fresh = !pollFailed && Date.now() - freshAt < 2.5 * POLL_MS;
   const state = live ? "live" : fresh ? "polling" : "stale";
   const words = { live: "live", polling: "polling", stale: `stale since ${clockTime(new Date(freshAt))}` };
   const text = words[state] + (held.size ? " · held" : "");
@@ -131,6 +131,7 @@ function hear(frame) {
   heardAt = freshAt = Date.now();
   if (frame.hello) {
     opened = true;
+    pollFailed = false;
     failures = 0;
     frames.clear();
     for (const [key, number] of Object.entries(frame.frames)) frames.set(key, number);
@@ -170,7 +171,7 @@ function poll() {
   const again = async () => {
     pollTimer = 0;
     if (opened) return;
-    try { await refetch(); } catch { /* the pill says it */ }
+    try { await refetch(); pollFailed = false; } catch { pollFailed = true; }
     sayState();
     pollTimer = setTimeout(again, POLL_MS);
   };
