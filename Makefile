@@ -50,7 +50,7 @@ bench: ## measure how long a repair takes to start
 
 screenshots: ## make the pictures of the README anew
 	$(SETUP) test
-	@exec $(VENV_PYTHON) deploy/screenshots.py $(ARGS)
+	@exec $(VENV_PYTHON) -m deploy.screenshots $(ARGS)
 
 lock: ## pin the newest packages that the lists in deploy/setup allow
 	$(SETUP) lint
