@@ -1,6 +1,6 @@
-"""Makes the pictures in docs/pictures (and more in var/pictures) anew: starts a demo of its own, breaks what makes pages worth looking at, looks.
+"""Makes the pictures in docs/pictures, and more in var/pictures, anew: starts a demo, breaks it, looks.
 
-Run: make screenshots. The demo lives in a temporary home on free ports and is stopped at the end.
+Run: make screenshots. The demo is its own, in a temporary home on free ports, and is stopped at the end.
 """
 
 from __future__ import annotations
