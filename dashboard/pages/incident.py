@@ -27,8 +27,10 @@ from remediation.models import Incident, Note, record
 from remediation.states import IncidentState, Outcome
 
 NOTE_LENGTH = 4000
-LEAD_IN = timedelta(minutes=15)
-TAIL = timedelta(minutes=5)
+LEAD_IN = (timedelta(minutes=5), timedelta(minutes=30))
+"""What came before is shown for as long as it has lasted, but at least and at most this."""
+
+TAIL = timedelta(minutes=2)
 LONGEST_S = 31 * 86400
 
 
@@ -38,7 +40,7 @@ def incident(request: HttpRequest, pk: int) -> HttpResponse:
     context = {
         "page": "incidents",
         "incident": row,
-        "start": (row.opened_at - LEAD_IN).timestamp(),
+        "start": (row.opened_at - min(max(row.until(now) - row.opened_at, LEAD_IN[0]), LEAD_IN[1])).timestamp(),
         "end": (row.resolved_at + TAIL).timestamp() if row.resolved_at else 0,
         "query": row.rule_version.body.get("query", ""),
         "now": now,

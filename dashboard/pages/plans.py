@@ -46,6 +46,12 @@ class Look:
     counts: bool = True
     """False for a sample that still rests on something from before the effect."""
 
+    @property
+    def said(self) -> str:
+        """The value unless the reason begins with it anyway, and the reason."""
+        value = number(self.value)
+        return self.reason if self.reason.startswith(value) or self.value is None else f"{value} {self.reason}"
+
 
 @dataclass(frozen=True, kw_only=True)
 class GuardView:

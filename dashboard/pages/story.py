@@ -52,6 +52,9 @@ RULE_SAYS: Mapping[str, str] = {"unknown": "Rule cannot be judged", "known again
 EFFECT_SEEN = frozenset({R.VERIFYING, R.FAILED, R.UNKNOWN})
 """The first of these after an effect carries its output."""
 
+ELSEWHERE = frozenset({"digest", "key", "output", "good", "looks"})
+"""Facts of a transition that say nothing to people, or that the story shows in a better form."""
+
 PROVED = frozenset({R.VERIFIED, R.INEFFECTIVE, R.WORSENED, R.INCONCLUSIVE})
 
 
@@ -123,10 +126,12 @@ def _entry(row: Transition, remediation: Remediation | None, shown: set[int]) ->
         at=row.at,
         tone="note" if row.to_state == row.from_state else tone(row.to_state),
         title=title,
-        text="" if row.reason and row.reason.lower() in title.lower() else row.reason,
+        text="" if row.reason.lower() in (title.lower(), f"approved by {row.actor}".lower()) else row.reason,
         actor="" if row.actor == HOMEOSTAT else row.actor,
         facts={
-            name: value for name, value in row.facts.items() if name != "digest" and value not in ("", None, [], {})
+            name: value
+            for name, value in row.facts.items()
+            if name not in ELSEWHERE and value not in ("", None, [], {})
         },
         output=output,
         looks=looks_of(remediation) if remediation and row.to_state in PROVED else (),

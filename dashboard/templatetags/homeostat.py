@@ -137,7 +137,7 @@ def facts(value: Mapping[str, Any]) -> list[tuple[str, str]]:
 def _short(item: Any) -> str:
     if isinstance(item, bool):
         return "yes" if item else "no"
-    if isinstance(item, int | float):
+    if isinstance(item, float):
         return number(item)
     return item if isinstance(item, str) else json.dumps(item, default=str)
 
