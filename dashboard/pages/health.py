@@ -13,7 +13,7 @@ from django.db.models import Q
 from remediation import matchers
 from remediation.exceptions import MatcherError
 from remediation.models import Freeze, Incident, Remediation, Rule, SeriesState, Service
-from remediation.states import REMEDIATION_LIVE, IncidentState, RemediationState, Verdict
+from remediation.states import REMEDIATION_LIVE, IncidentState, RemediationState, Severity, Verdict
 
 ORDER = ("firing", "repairing", "unknown", "pending", "frozen", "ok")
 """What needs eyes first."""
@@ -59,6 +59,11 @@ class Signs:
     frozen: bool = False
     unknown: list[str] = field(default_factory=list)
     rules: int = 0
+
+    @property
+    def troubles(self) -> list[Incident]:
+        """Incidents of severity info are worth a note, and no sign that anything is broken."""
+        return [incident for incident in self.incidents if incident.severity != Severity.INFO]
 
 
 def survey(*, now: datetime, ids: Iterable[int] | None = None) -> list[Health]:
@@ -161,7 +166,7 @@ def _state_of(signs: Signs) -> tuple[str, str]:
 
 
 def _at_fault(signs: Signs) -> tuple[str, str] | None:
-    firing = [incident for incident in signs.incidents if incident.state == IncidentState.FIRING]
+    firing = [incident for incident in signs.troubles if incident.state == IncidentState.FIRING]
     at_work = [verb for state, verb in signs.repairs if state in AT_WORK]
     if at_work:
         about = f": {firing[0].title}" if firing else ""
@@ -173,13 +178,13 @@ def _at_rest(signs: Signs) -> tuple[str, str]:
     if signs.unknown:
         more = f" (and {len(signs.unknown) - 1} more)" if len(signs.unknown) > 1 else ""
         return "unknown", f"{signs.unknown[0]}{more}"
-    if signs.incidents:
-        return "pending", signs.incidents[0].title
+    if signs.troubles:
+        return "pending", signs.troubles[0].title
     if not signs.rules:
         return "unknown", "No rule watches it"
     if signs.frozen:
         return "frozen", "Automation is paused here"
-    return "ok", ""
+    return "ok", f"Noted: {signs.incidents[0].title}" if signs.incidents else ""
 
 
 def _with_dependencies(service: Service, found: dict[int, Health]) -> Health:

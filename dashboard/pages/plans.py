@@ -150,6 +150,10 @@ def _said(value: Any) -> str:
         return NOTHING
     if isinstance(value, bool):
         return "yes" if value else "no"
+    if isinstance(value, Mapping):
+        return ", ".join(f"{name} {_said(item)}" for name, item in value.items()) or NOTHING
+    if isinstance(value, list | tuple):
+        return ", ".join(_said(item) for item in value) or NOTHING
     return str(value)
 
 

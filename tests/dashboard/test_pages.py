@@ -101,6 +101,16 @@ def test_incidents_and_repairs_make_the_state(incident_state: str, remediation: 
     assert state_of(service)[0] == expected
 
 
+def test_an_incident_of_severity_info_is_noted_and_no_trouble() -> None:
+    service = factories.a_service()
+    rule = factories.a_rule(service, "TrafficLow", severity="info")
+    series = factories.a_series(rule)
+    factories.an_incident(rule)
+    assert state_of(service) == ("ok", "Noted: TrafficLow")
+    type(series).objects.update(verdict="unknown", reason="stale")
+    assert state_of(service) == ("unknown", "TrafficLow: stale")
+
+
 def test_a_frozen_service_that_fires_shows_both() -> None:
     service = factories.a_service()
     freeze.freeze(service=service, reason="", by="ann", until=None, now=timezone.now())
