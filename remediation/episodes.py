@@ -9,6 +9,7 @@ from typing import Any
 
 from django.db import transaction
 
+from remediation import texts
 from remediation.decide.match import service_of
 from remediation.detect.base import Verdicts
 from remediation.detect.phase import Standing, advance
@@ -19,6 +20,10 @@ from remediation.states import Code, IncidentState, Outcome, Phase, RemediationS
 
 REFRESH_S = 10.0
 """A series whose verdict does not change is written again after this many seconds, so that its value stays current."""
+
+FORGET_S = 900.0
+"""Seconds after which a series is forgotten whose absence means that it is well; as long as Prometheus keeps a
+resolved alert."""
 
 STATE_FIELDS = (
     *("labels", "phase", "phase_since", "verdict", "verdict_since", "judged_at"),
@@ -76,10 +81,10 @@ def take_in(rule: Rule, verdicts: Verdicts | None, *, why_not: str, now: datetim
     judged = judged_series(verdicts) if verdicts is not None else {}
     with transaction.atomic():
         known = {row.fingerprint: row for row in SeriesState.objects.filter(rule=rule)}
+        _forget(known, judged, verdicts, now=now)
         for name, row in known.items():
             if name not in judged:
-                reason = why_not or "no fresh sample: the series is missing from the last answer"
-                judged[name] = Judged(labels=row.labels, verdict=Verdict.UNKNOWN, reason=reason)
+                judged[name] = missing(row.labels, verdicts, why_not=why_not)
         changed = _write_states(rule, known, judged, now=now)
         _write_incidents(rule, known, judged, now=now)
     verdict_list = [one.verdict for one in judged.values()]
@@ -89,6 +94,28 @@ def take_in(rule: Rule, verdicts: Verdicts | None, *, why_not: str, now: datetim
         unknown=verdict_list.count(Verdict.UNKNOWN),
         changed=changed,
     )
+
+
+def missing(labels: dict[str, str], verdicts: Verdicts | None, *, why_not: str = "") -> Judged:
+    """A series that was judged before and is not in this answer: unknown, unless the detector said otherwise."""
+    if verdicts is None:
+        return Judged(labels=labels, verdict=Verdict.UNKNOWN, reason=why_not)
+    return Judged(labels=labels, verdict=Code(verdicts.missing).verdict, reason=verdicts.missing_reason)
+
+
+def _forget(
+    known: dict[str, SeriesState], judged: dict[str, Judged], verdicts: Verdicts | None, *, now: datetime
+) -> None:
+    """Drop series that are well, and that are missing because they are well: otherwise each one that was ever bad
+    would be written for ever."""
+    if verdicts is None or verdicts.missing != Code.OK:
+        return
+    at = now.timestamp()
+    gone = [row for name, row in known.items() if name not in judged and row.phase == Phase.OK]
+    gone = [row for row in gone if row.verdict == Verdict.OK and at - row.verdict_since >= FORGET_S]
+    SeriesState.objects.filter(pk__in=[row.pk for row in gone]).delete()
+    for row in gone:
+        del known[row.fingerprint]
 
 
 def _write_states(rule: Rule, known: dict[str, SeriesState], judged: dict[str, Judged], *, now: datetime) -> bool:
@@ -145,8 +172,10 @@ def _write_incidents(rule: Rule, states: dict[str, SeriesState], judged: dict[st
 
 
 def _open(rule: Rule, name: str, one: Judged, *, phase: Phase, now: datetime) -> Incident:
-    service = rule.service or service_of({**one.labels, **rule.labels}, Service.objects.all())
-    labels = {**one.labels, **rule.labels, "alertname": rule.name, "severity": rule.severity}
+    own = {name: texts.fill(text, one.labels, one.value) for name, text in rule.labels.items()}
+    service = rule.service or service_of({**one.labels, **own}, Service.objects.all())
+    # Two rules may stand for one alert, as in files of Prometheus: then both say so in their labels.
+    labels = {**one.labels, "alertname": rule.name, **own, "severity": rule.severity}
     if service is not None:
         labels |= {"service": service.name} | ({"team": service.team} if service.team else {})
     version = rule.versions.first() or rule.keep_version(author="homeostat", now=now)

@@ -11,10 +11,10 @@ ROOT = Path(__file__).resolve().parent.parent
 STAGES = ("observe", "detect", "decide", "act", "verify")
 
 BASE = {"states", "signals", "conf", "exceptions", "registry"} | {
-    *("series", "matchers", "failpoints", "secrets", "doorbell"),
+    *("series", "matchers", "failpoints", "secrets", "doorbell", "texts"),
 }
 """Know nothing of models (doorbell: of nothing but Celery and the transaction)."""
-LOOP = {"condition", "episodes", "deciding", "repair", "history", "loop"}
+LOOP = {"condition", "episodes", "deciding", "repair", "history", "loop", "rules"}
 TOP = {"tasks", "schedule", "admin", "checks", "management", "apps", "celery"}
 
 LEVELS: dict[str, int] = (

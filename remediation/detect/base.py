@@ -20,7 +20,8 @@ Source = Literal["samples", "alerts"]
 class Verdicts:
     """One verdict per series: S of each. `codes` are states.Code; `lower` and `upper` bound what is expected at the
     last point (NaN or infinite where open); `score` is 1.0 at the limit and grows with the distance beyond it; `times`
-    is the time of the sample that was judged (NaN: none)."""
+    is the time of the sample that was judged (NaN: none). `missing` is the verdict on a series that was judged before
+    and is not among these; anything but unknown needs a source that is certainly alive."""
 
     labels: tuple[Labels, ...]
     codes: NDArray[np.int8]
@@ -30,6 +31,8 @@ class Verdicts:
     upper: Floats
     times: Floats
     reasons: tuple[str, ...]
+    missing: Code = Code.UNKNOWN
+    missing_reason: str = "no fresh sample: the series is missing from the last answer"
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING
 
 from django.conf import settings
@@ -12,6 +11,7 @@ from django.db.models import Q
 from remediation.models.rule import Rule, RuleVersion
 from remediation.models.service import Service
 from remediation.states import INCIDENT_MOVES, IncidentState, Outcome, Severity, Verdict
+from remediation.texts import fill
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -76,25 +76,6 @@ class Incident(models.Model):
 
     def until(self, now: datetime) -> datetime:
         return self.resolved_at or now
-
-
-_LOOK_UP = re.compile(r"\{\{\s*\$labels\.(\w+)\s*\}\}|\{\{\s*\$value\s*\}\}|\{(\w+)\}")
-
-
-def fill(text: str, labels: dict[str, str], value: float | None = None) -> str:
-    """Replace `{name}`, and Prometheus' `{{ $labels.name }}` and `{{ $value }}`, by what they name: once, literally.
-
-    A look-up, not a template language: nothing is evaluated, what is put in is not looked at again, and a name that
-    does not exist stays as it is written.
-    """
-
-    def look_up(match: re.Match[str]) -> str:
-        name = match[1] or match[2]
-        if name is None:
-            return match[0] if value is None else f"{value:.4g}"
-        return labels.get(name, match[0])
-
-    return _LOOK_UP.sub(look_up, text)
 
 
 class Decision(models.Model):

@@ -56,6 +56,13 @@ class Rule(models.Model):
     annotations = models.JSONField(default=dict, blank=True, validators=[validate_labels])
     enabled = models.BooleanField(default=True)
     version = models.PositiveIntegerField(default=0, editable=False)
+    managed_by = models.CharField(
+        max_length=200,
+        blank=True,
+        default="",
+        editable=False,
+        help_text="Who applies it from files (`manage.py rules apply --owner`); empty: made by hand.",
+    )
 
     class Meta:
         ordering = ["name"]

@@ -1,0 +1,1 @@
+"""Rules as code: files become rules, rules become files, and both can be tested."""
