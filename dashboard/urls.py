@@ -13,6 +13,7 @@ urlpatterns = [
     path("incidents/<int:pk>/", incident.incident, name="incident"),
     path("incidents/<int:pk>/series.json", incident.series, name="incident-series"),
     path("incidents/<int:pk>/acknowledge/", incident.acknowledge, name="incident-acknowledge"),
+    path("incidents/<int:pk>/close/", incident.close, name="incident-close"),
     path("incidents/<int:pk>/notes/", incident.note, name="incident-note"),
     path("approvals/", approvals.approvals, name="approvals"),
     path("approvals/<int:pk>/approve/", approvals.approve, name="approve"),

@@ -21,6 +21,10 @@ GATE_RECHECK_S = float(os.environ.get("HOMEOSTAT_GATE_RECHECK_S", "2"))
 STALL_INTERVALS = 2
 """A stage that missed its heartbeat by this many intervals is stalled (banner, metric, not ready)."""
 
+FORGET_AFTER_S = float(os.environ.get("HOMEOSTAT_FORGET_AFTER_S", "900"))
+"""Seconds after which a series that is gone (a replaced instance) is forgotten: only while the rule sees others, and
+never one with an open incident."""
+
 OUTPUT_LIMIT = 4000
 """Characters of an effect's output that are kept."""
 

@@ -10,20 +10,28 @@ from typing import Any
 from django.db import transaction
 
 from remediation import texts
+from remediation.conf import FORGET_AFTER_S
 from remediation.decide.match import service_of
 from remediation.detect.base import Verdicts
 from remediation.detect.phase import Standing, advance
 from remediation.doorbell import ring_after_commit
-from remediation.models import Decision, Incident, Remediation, Rule, SeriesState, Service, change, record
+from remediation.exceptions import Conflict
+from remediation.models import (
+    HOMEOSTAT,
+    Decision,
+    Incident,
+    Remediation,
+    Rule,
+    SeriesState,
+    Service,
+    change,
+    record,
+)
 from remediation.series import fingerprint
 from remediation.states import Code, IncidentState, Outcome, Phase, RemediationState, Verdict
 
 REFRESH_S = 10.0
 """A series whose verdict does not change is written again after this many seconds, so that its value stays current."""
-
-FORGET_S = 900.0
-"""Seconds after which a series is forgotten whose absence means that it is well; as long as Prometheus keeps a
-resolved alert."""
 
 STATE_FIELDS = (
     *("labels", "phase", "phase_since", "verdict", "verdict_since", "judged_at"),
@@ -81,6 +89,7 @@ def take_in(rule: Rule, verdicts: Verdicts | None, *, why_not: str, now: datetim
     judged = judged_series(verdicts) if verdicts is not None else {}
     with transaction.atomic():
         known = {row.fingerprint: row for row in SeriesState.objects.filter(rule=rule)}
+        _forget_replaced(rule, known, judged, now=now)
         _forget(known, judged, verdicts, now=now)
         for name, row in known.items():
             if name not in judged:
@@ -112,10 +121,29 @@ def _forget(
         return
     at = now.timestamp()
     gone = [row for name, row in known.items() if name not in judged and row.phase == Phase.OK]
-    gone = [row for row in gone if row.verdict == Verdict.OK and at - row.verdict_since >= FORGET_S]
+    gone = [row for row in gone if row.verdict == Verdict.OK and at - row.verdict_since >= FORGET_AFTER_S]
     SeriesState.objects.filter(pk__in=[row.pk for row in gone]).delete()
     for row in gone:
         del known[row.fingerprint]
+
+
+def _forget_replaced(rule: Rule, known: dict[str, SeriesState], judged: dict[str, Judged], *, now: datetime) -> None:
+    """Drop what was replaced: instances come and go, and nobody should look at `unknown` for ever because of one that
+    went. A rule that sees nothing at all forgets nothing, since then it is the eyes that are gone."""
+    if not any(one.verdict != Verdict.UNKNOWN for one in judged.values()):
+        return
+    before = now.timestamp() - FORGET_AFTER_S
+    gone = [
+        row.fingerprint
+        for name, row in known.items()
+        if name not in judged and row.verdict == Verdict.UNKNOWN and row.verdict_since < before
+    ]
+    if not gone:
+        return
+    incidents = Incident.objects.filter(rule=rule, fingerprint__in=gone).exclude(state=IncidentState.RESOLVED)
+    kept = set(incidents.values_list("fingerprint", flat=True))
+    for name in set(gone) - kept:
+        known.pop(name).delete()
 
 
 def _write_states(rule: Rule, known: dict[str, SeriesState], judged: dict[str, Judged], *, now: datetime) -> bool:
@@ -229,13 +257,14 @@ def _update(incident: Incident, one: Judged, *, now: datetime) -> None:
         record(incident, f"verdict {one.verdict}", now=now, reason=one.reason)
 
 
-def resolve(incident: Incident, *, now: datetime, reason: str) -> bool:
+def resolve(incident: Incident, *, now: datetime, reason: str, actor: str = HOMEOSTAT) -> bool:
     """End an episode and close its decision record."""
     done = change(
         incident,
         IncidentState.RESOLVED,
         now=now,
         reason=reason,
+        actor=actor,
         resolved_at=now,
         needs_person=False,
         decide_at=None,
@@ -278,3 +307,20 @@ def _what_was_done(acted: Remediation, incident: Incident) -> str:
     if acted.state == RemediationState.VERIFIED:
         return f"{what}, verified; the incident was over after {took:.0f} s."
     return f"{what} ended {acted.state.replace('_', ' ')}: {acted.reason}."
+
+
+def close_by_hand(incident: Incident, *, by: str, reason: str, now: datetime) -> None:
+    """A person ends what nothing can see the end of: its series is gone for good, or its rule is off.
+
+    Raises Conflict while the condition can be seen and is not over, for it would open again at once.
+    """
+    watched = incident.rule.enabled and incident.rule.source.enabled
+    if incident.state == IncidentState.RESOLVED:
+        raise Conflict("It is over already.")
+    if watched and incident.verdict != Verdict.UNKNOWN:
+        raise Conflict("Its condition can be seen and is not over; closed by hand it would open again at once.")
+    with transaction.atomic():
+        why = f"closed by hand: {reason}" if reason else "closed by hand"
+        if not resolve(incident, now=now, reason=why, actor=by):
+            raise Conflict("Somebody or something was quicker: it is over already.")
+        SeriesState.objects.filter(rule=incident.rule, fingerprint=incident.fingerprint).delete()

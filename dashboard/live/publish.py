@@ -19,7 +19,7 @@ from typing import Any
 from channels.layers import get_channel_layer
 
 from remediation.models import Transition
-from remediation.signals import evaluated, transitioned
+from remediation.signals import edited, evaluated, transitioned
 
 log = logging.getLogger(__name__)
 
@@ -39,6 +39,7 @@ listeners: list[Callable[[Notice], None]] = []
 def connect() -> None:
     transitioned.connect(_on_transition, dispatch_uid="dashboard.live.transitioned")
     evaluated.connect(_on_evaluated, dispatch_uid="dashboard.live.evaluated")
+    edited.connect(_on_edited, dispatch_uid="dashboard.live.edited")
 
 
 def announce(kind: str, pk: int, *, incident: int | None = None, service: int | None = None) -> None:
@@ -65,6 +66,10 @@ def _on_transition(sender: object, *, transition: Transition, **_: object) -> No
 def _on_evaluated(sender: object, *, rule_id: int, changed: bool, **_: object) -> None:
     if changed:
         announce("rule", rule_id)
+
+
+def _on_edited(sender: object, **_: object) -> None:
+    announce("catalogue", 0)
 
 
 class Sender:

@@ -13,15 +13,17 @@ from django.core.exceptions import BadRequest
 from django.db import transaction
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import get_object_or_404, redirect, render
+from django.urls import reverse
 from django.utils import timezone
 from django.views.decorators.http import require_GET, require_POST
 
 from dashboard.live import publish
 from dashboard.live.fragments import Context, fragment
 from dashboard.pages import plans, rows, story
-from dashboard.pages.answers import person
+from dashboard.pages.answers import conflict, person
 from dashboard.pages.words import expected
-from remediation.exceptions import HomeostatError
+from remediation.episodes import close_by_hand
+from remediation.exceptions import Conflict, HomeostatError
 from remediation.history import history
 from remediation.models import Incident, Note, record
 from remediation.states import IncidentState, Outcome
@@ -60,7 +62,13 @@ def head(argument: str) -> Context | None:
     row = _found(argument)
     if row is None:
         return None
-    return {"incident": row, "expected": expected(row.lower, row.upper), "blind": row.open and row.verdict == "unknown"}
+    blind = row.open and row.verdict == "unknown"
+    return {
+        "incident": row,
+        "expected": expected(row.lower, row.upper),
+        "blind": blind,
+        "closable": row.open and (blind or not row.rule.enabled),
+    }
 
 
 @fragment("incident-repair", "incident/_repair.html", topics=("incident:{}",), every_s=2)
@@ -143,6 +151,19 @@ def _acknowledge(row: Incident, *, by: str, user_id: int, now: datetime) -> bool
             return False
         record(row, "acknowledged", now=now, actor=by)
     return True
+
+
+@require_POST
+@permission_required("remediation.operate", raise_exception=True)
+def close(request: HttpRequest, pk: int) -> HttpResponse:
+    """End what can no longer be seen to end."""
+    row = get_object_or_404(Incident.objects.select_related("rule__source"), pk=pk)
+    reason = request.POST.get("reason", "").strip().replace("\x00", "")[:NOTE_LENGTH]
+    try:
+        close_by_hand(row, by=person(request).username, reason=reason, now=timezone.now())
+    except Conflict as error:
+        return conflict(request, message=str(error), back=reverse("incident", args=[pk]))
+    return redirect("incident", pk=pk)
 
 
 @require_POST

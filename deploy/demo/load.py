@@ -12,7 +12,19 @@ from django.utils import timezone
 
 from deploy.demo import rules
 from deploy.demo.config import DemoConfig
-from remediation.models import IngestToken, Playbook, Rule, Service, Source, Step, Target
+from remediation.episodes import resolve
+from remediation.models import (
+    Incident,
+    IngestToken,
+    Playbook,
+    Rule,
+    SeriesState,
+    Service,
+    Source,
+    Step,
+    Target,
+)
+from remediation.states import IncidentState
 
 USERS = ("viewer", "operator", "approver", "admin")
 PASSWORD = "demo"  # noqa: S105 - known to everybody: these users exist in the demo only
@@ -32,6 +44,7 @@ def load(config: DemoConfig) -> None:
             "with a known password, so it runs over a database of its own only: unset HOMEOSTAT_HOME and DATABASE_URL."
         )
     _users()
+    _end_last_run()
     sources = {row["name"]: _source(row, config) for row in rules.sources(config)}
     _services()
     for row in rules.targets(config):
@@ -50,6 +63,14 @@ def _users() -> None:
         user.is_staff = user.is_superuser = name == "admin"
         user.save()
         user.groups.set(Group.objects.filter(name=name))
+
+
+def _end_last_run() -> None:
+    """The shop starts anew, with other ports and a Prometheus without memory: what was open there is over."""
+    now = timezone.now()
+    for incident in Incident.objects.exclude(state=IncidentState.RESOLVED).select_related("rule"):
+        resolve(incident, now=now, reason="the demo was started anew", actor=AUTHOR)
+    SeriesState.objects.all().delete()
 
 
 def _source(row: dict[str, Any], config: DemoConfig) -> Source:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from django import forms
 from django.contrib import messages
-from django.db import models
+from django.db import models, transaction
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import reverse
 from django.utils.html import format_html
@@ -16,6 +16,7 @@ from django.utils.safestring import SafeString
 
 from remediation.admin.unfolded import ModelAdmin, NumberWidget, TextareaWidget
 from remediation.models.base import Seconds
+from remediation.signals import edited
 
 if TYPE_CHECKING:
     ModelForm = forms.ModelForm[Any]
@@ -36,6 +37,11 @@ class EditAdmin(ModelAdmin):
     warn_unsaved_form = True
     list_filter_submit = False
     instead_of_deleting = "Switch it off instead (enabled)."
+
+    def save_related(self, request: HttpRequest, form: Any, formsets: Any, change: bool) -> None:
+        """Once everything is stored, whoever shows it is told."""
+        super().save_related(request, form, formsets, change)
+        transaction.on_commit(lambda: edited.send(self.model, model=self.opts.model_name) and None)
 
     def delete_view(self, request: HttpRequest, object_id: str, extra_context: Any = None) -> HttpResponse:
         """What the record refers to stays: say so in words instead of listing rows."""

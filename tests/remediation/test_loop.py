@@ -6,7 +6,7 @@ from datetime import timedelta
 
 import pytest
 
-from remediation import loop
+from remediation import episodes, loop
 from remediation.decide import approval, freeze
 from remediation.exceptions import Conflict, NotAllowed
 from remediation.models import Decision, Incident, Remediation, RemediationTarget, SeriesState, Transition
@@ -359,3 +359,47 @@ def test_verification_looks_once_an_interval_whoever_rings(world: World) -> None
         loop.reconcile(world.incident().pk, now=world.now)
         loop.advance(row.pk, now=world.now)
     assert len(world.remediation().checks) == 1
+
+
+def test_replaced_series_is_forgotten_but_not_while_nothing_is_seen(world: World) -> None:
+    make_rule(make_service())
+    world.set({"app-1": 1, "app-2": 1})
+    world.tick()
+    world.set({"app-2": 1, "app-3": 1})
+    world.tick()
+    assert SeriesState.objects.get(labels__target="app-1").verdict == "unknown"
+    world.now += timedelta(seconds=1000)
+    world.tick()
+    assert sorted(SeriesState.objects.values_list("labels__target", flat=True)) == ["app-2", "app-3"]
+    world.vanish()
+    world.tick()
+    world.now += timedelta(seconds=1000)
+    world.tick()
+    assert sorted(SeriesState.objects.values_list("labels__target", flat=True)) == ["app-2", "app-3"]
+
+
+def test_series_with_an_open_incident_is_never_forgotten(world: World) -> None:
+    make_rule(make_service())
+    world.set({"app-1": 0, "app-2": 1})
+    world.tick()
+    world.set({"app-2": 1})
+    world.tick()
+    world.now += timedelta(seconds=1000)
+    world.ticks(2)
+    assert world.incident().state == "firing"
+    assert SeriesState.objects.filter(labels__target="app-1").exists()
+
+
+def test_person_closes_what_nothing_can_see_the_end_of(world: World) -> None:
+    make_rule(make_service())
+    world.set({"app-1": 0})
+    world.tick()
+    with pytest.raises(Conflict, match="would open again at once"):
+        episodes.close_by_hand(world.incident(), by="ann", reason="", now=world.now)
+    world.set({"app-2": 1})
+    world.tick()
+    episodes.close_by_hand(world.incident(), by="ann", reason="replaced by app-2", now=world.now)
+    assert world.incident().state == "resolved"
+    assert Transition.objects.filter(kind="incident", to_state="resolved").get().actor == "ann"
+    world.tick()
+    assert set(SeriesState.objects.values_list("labels__target", flat=True)) == {"app-2"}
