@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import ClassVar, Literal
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,6 +12,9 @@ from numpy.typing import NDArray
 from remediation.registry import Params, Plugin
 from remediation.series import Floats, Labels, Matrix
 from remediation.states import Code
+
+if TYPE_CHECKING:
+    from remediation.detect.stream import Stream
 
 Source = Literal["samples", "alerts"]
 
@@ -57,6 +60,11 @@ class Detector(Plugin, ABC):
     def step_s(self, params: Params) -> float:
         """Seconds between two points of that history."""
         return 0.0
+
+    def stream(self, params: Params, count: int) -> Stream | None:
+        """A state that judges point after point, for a detector that need not see its window again each time. Its
+        verdicts are those of `judge` over the same points."""
+        return None
 
     @abstractmethod
     def judge(self, matrix: Matrix, params: Params) -> Verdicts:
