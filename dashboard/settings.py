@@ -135,6 +135,7 @@ CELERY_ACCEPT_CONTENT = ["json"]
 CELERY_TASK_DEFAULT_QUEUE = "evaluate"
 CELERY_TASK_ROUTES = {
     "remediation.tasks.act": {"queue": "act"},
+    "remediation.tasks.run_backtest": {"queue": "notify"},
     "remediation.tasks.*": {"queue": "evaluate"},
 }
 CELERY_WORKER_PREFETCH_MULTIPLIER = 1

@@ -9,6 +9,7 @@ from celery import shared_task
 from django.utils import timezone
 
 from remediation import loop
+from remediation.backtest import job
 from remediation.models import Heartbeat
 from remediation.schedule import PULSE_S
 
@@ -47,6 +48,11 @@ def act(*, remediation_id: int) -> None:
 @shared_task
 def sweep() -> None:
     loop.sweep()
+
+
+@shared_task
+def run_backtest(*, backtest_id: int) -> None:
+    job.carry_out(backtest_id)
 
 
 @shared_task

@@ -2,6 +2,7 @@
 
 from remediation.models.alert import Alert
 from remediation.models.approval import Approval
+from remediation.models.backtest import Backtest
 from remediation.models.freeze import Freeze
 from remediation.models.heartbeat import Heartbeat
 from remediation.models.incident import Decision, Incident, Note
@@ -18,6 +19,7 @@ __all__ = [
     "HOMEOSTAT",
     "Alert",
     "Approval",
+    "Backtest",
     "Decision",
     "Freeze",
     "Heartbeat",
