@@ -1,0 +1,31 @@
+"""Ask a source whether it understands the queries of rules, and point at the line where it does not."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+
+from remediation import registry
+from remediation.exceptions import ObserveError, QueryRefused
+from remediation.observe.prometheus import Prometheus
+from remediation.rules.declared import Declared
+from remediation.rules.reading import Problem
+
+_PLACE = re.compile(r"\b(\d+):(\d+): ")
+
+
+def refused(client: Prometheus, rules: Iterable[Declared], *, now: float) -> list[Problem]:
+    """What the source says against the rules' queries. Raises ObserveError when it gives no usable answer."""
+    problems = []
+    for rule in rules:
+        if registry.detector(rule.meaning.detector).source == "alerts":
+            continue
+        try:
+            client.instant(rule.meaning.query, at=now)
+        except QueryRefused as error:
+            place = _PLACE.search(str(error))
+            line = rule.query_line + (int(place[1]) - 1 if place else 0)
+            problems.append(Problem(file=rule.file, line=line, text=f"{rule.name}: {error}"))
+        except ObserveError as error:
+            raise ObserveError(f"{rule.place}: {rule.name}: {error}") from None
+    return problems
