@@ -5,7 +5,7 @@ from django.contrib.auth.views import LoginView, LogoutView
 from django.urls import include, path
 
 from dashboard.live import views as live
-from dashboard.pages import approvals, demo, freeze, incident, incidents, overview, rules, service, system
+from dashboard.pages import approvals, backtest, demo, freeze, incident, incidents, overview, rules, service, system
 
 urlpatterns = [
     path("", overview.overview, name="overview"),
@@ -20,6 +20,11 @@ urlpatterns = [
     path("approvals/<int:pk>/reject/", approvals.reject, name="reject"),
     path("services/<slug:name>/", service.service, name="service"),
     path("rules/", rules.rules, name="rules"),
+    path("rules/<int:pk>/backtest/", backtest.backtest, name="backtest"),
+    path("backtests/<int:pk>/", backtest.result, name="backtest-result"),
+    path("backtests/<int:pk>/progress.json", backtest.progress, name="backtest-progress"),
+    path("backtests/<int:pk>/series/<slug:name>.json", backtest.series, name="backtest-series"),
+    path("backtests/<int:pk>/cancel/", backtest.cancel, name="backtest-cancel"),
     path("system/", system.system, name="system"),
     path("freeze/", freeze.freeze, name="freeze"),
     path("unfreeze/", freeze.unfreeze, name="unfreeze"),

@@ -158,8 +158,8 @@ def report(plan: Plan, result: Result) -> str:
         told = result.simulated
         parts.append(
             f"Playbook {told.playbook} ({told.autonomy}), simulated: of {told.fired} firing episodes it would have "
-            f"acted in {told.acted}; {told.ended_first} ended by themselves first; {told.held} actions would have been held; "
-            f"{told.needs_person} would have ended with a person."
+            f"acted in {told.acted}; {told.ended_first} ended by themselves first; {told.held} actions would have been "
+            f"held; {told.needs_person} would have ended with a person."
         )
         if told.actions:
             parts.append(_table(ACTIONS, [_action(one) for one in told.actions]))

@@ -1,0 +1,332 @@
+"""Backtest: any rule over real history, with what a playbook would have done, before anything is enabled or saved."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from django import forms
+from django.contrib import messages
+from django.contrib.auth.decorators import permission_required
+from django.core.exceptions import PermissionDenied
+from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.shortcuts import get_object_or_404, redirect, render
+from django.utils import timezone
+from django.views.decorators.http import require_GET, require_POST
+
+from dashboard.pages.answers import conflict, person
+from dashboard.pages.words import expected, number, span, verb_word
+from remediation import registry
+from remediation.admin.params import ParamsForm
+from remediation.backtest import job
+from remediation.backtest.outcome import SIMULATED
+from remediation.backtest.run import fitting_playbook
+from remediation.exceptions import HomeostatError
+from remediation.history import history
+from remediation.models import Backtest, Playbook, Rule
+
+RANGES = (("3600", "1 h"), ("21600", "6 h"), ("86400", "1 d"), ("604800", "7 d"), ("custom", "From, to"))
+LONGEST = timedelta(days=31)
+LANES = 24
+"""Series that are drawn; the tables tell of the others."""
+WIDTH = 1000.0
+"""Units across a lane, and the least that is visible of them."""
+THINNEST = 2.0
+
+TONES = {
+    "over": "ok",
+    "still_there": "firing",
+    "inconclusive": "unknown",
+    "self_recovered": "ok",
+    "expired": "pending",
+    "held": "frozen",
+    "waiting": "pending",
+    "impossible": "off",
+}
+
+
+class MomentField(forms.DateTimeField):
+    """A moment as the browser's own picker writes it, in UTC."""
+
+    widget = forms.DateTimeInput(attrs={"type": "datetime-local", "step": 1})
+
+    def clean(self, value: Any) -> Any:
+        found = super().clean(value)
+        return found.replace(tzinfo=UTC) if found is not None else None
+
+
+class BacktestForm(forms.Form):
+    """What is asked, apart from the detector's parameters, which bring their own form."""
+
+    range = forms.ChoiceField(choices=RANGES, initial="21600", widget=forms.RadioSelect)
+    start = MomentField(required=False, label="From (UTC)")
+    end = MomentField(required=False, label="To (UTC)")
+    playbook = forms.ModelChoiceField(
+        Playbook.objects.order_by("name"), required=False, empty_label="None: only the rule"
+    )
+    for_s = forms.FloatField(min_value=0, label="For (s)", help_text="Bad this long before it fires.")
+    keep_firing_for_s = forms.FloatField(
+        min_value=0, label="Keep firing for (s)", help_text="Good this long before it is over."
+    )
+
+    def clean(self) -> dict[str, Any]:
+        cleaned = super().clean() or {}
+        now = timezone.now()
+        if cleaned.get("range") != "custom":
+            cleaned["end"] = now
+            cleaned["start"] = now - timedelta(seconds=float(cleaned.get("range") or 0))
+            return cleaned
+        start, end = cleaned.get("start"), cleaned.get("end") or now
+        if start is None:
+            self.add_error("start", "Say where the range begins.")
+        elif not timedelta() < end - start <= LONGEST:
+            self.add_error("start", "It must begin before it ends, and at most 31 days before.")
+        elif start >= now:
+            self.add_error("start", "History ends now.")
+        return cleaned | {"start": start, "end": min(end, now)}
+
+
+def backtest(request: HttpRequest, pk: int) -> HttpResponse:
+    """The form, and what was found earlier; a POST starts one."""
+    rule = get_object_or_404(Rule.objects.select_related("source", "service"), pk=pk)
+    fitting = fitting_playbook(rule)
+    if request.method == "POST":
+        if not request.user.has_perm("remediation.operate"):
+            raise PermissionDenied
+        form, params = BacktestForm(request.POST), _params_form(rule, request.POST)
+        if form.is_valid() and params.is_valid():
+            return _start(request, rule, form, params)
+    else:
+        initial = {"for_s": rule.for_s, "keep_firing_for_s": rule.keep_firing_for_s, "playbook": fitting}
+        form, params = BacktestForm(initial=initial | {"range": "21600"}), _params_form(rule)
+    past = Backtest.objects.filter(rule=rule).select_related("playbook").defer("result")[:10]
+    context = {"page": "rules", "rule": rule, "form": form, "params": params, "fitting": fitting, "past": past}
+    return render(request, "backtest/form.html", context)
+
+
+def _params_form(rule: Rule, data: Any = None) -> ParamsForm:
+    detector = registry.detectors().get(rule.detector)
+    schema = detector.Params if detector else registry.Params
+    return ParamsForm(schema, stored=rule.params, data=data, prefix="params")
+
+
+def _start(request: HttpRequest, rule: Rule, form: BacktestForm, params: ParamsForm) -> HttpResponse:
+    asked = form.cleaned_data
+    wanted = {"params": params.value(), "for_s": asked["for_s"], "keep_firing_for_s": asked["keep_firing_for_s"]}
+    changes = {name: value for name, value in wanted.items() if value != getattr(rule, name)}
+    try:
+        row = job.start(
+            rule,
+            changes=changes,
+            begin=asked["start"],
+            end=asked["end"],
+            playbook=asked["playbook"],
+            by=person(request).username,
+            now=timezone.now(),
+        )
+    except HomeostatError as error:
+        messages.error(request, str(error))
+        return redirect("backtest", pk=rule.pk)
+    return redirect("backtest-result", pk=row.pk)
+
+
+# --- one backtest -----------------------------------------------------------------------------------------------------
+
+
+@require_GET
+def result(request: HttpRequest, pk: int) -> HttpResponse:
+    row = _found(pk)
+    context: dict[str, Any] = {"page": "rules", "row": row, "rule": row.rule, "changes": _changes(row)}
+    if row.result:
+        context |= _shown(row, row.result, request.GET.get("series", ""))
+    return render(request, "backtest/result.html", context)
+
+
+def _found(pk: int) -> Backtest:
+    return get_object_or_404(Backtest.objects.select_related("rule__source", "rule__service", "playbook"), pk=pk)
+
+
+def _changes(row: Backtest) -> list[tuple[str, str, str]]:
+    """What differs from the saved rule: name, saved, tried."""
+    found: list[tuple[str, str, str]] = []
+    saved = row.rule.body()
+    for name, value in row.changes.items():
+        if name != "params":
+            found.append((name.removesuffix("_s").replace("_", " "), span(saved[name]), span(value)))
+            continue
+        for param in sorted(saved["params"].keys() | value.keys()):
+            before, after = saved["params"].get(param, "default"), value.get(param, "default")
+            if before != after:
+                found.append((param, str(before), str(after)))
+    return found
+
+
+@require_GET
+def progress(request: HttpRequest, pk: int) -> JsonResponse:
+    """Polled while the page waits."""
+    row = get_object_or_404(Backtest.objects.defer("result"), pk=pk)
+    job.look_after(row, now=timezone.now())
+    return JsonResponse({"state": row.state, "live": row.live, "progress": row.progress, "error": row.error})
+
+
+@require_POST
+@permission_required("remediation.operate", raise_exception=True)
+def cancel(request: HttpRequest, pk: int) -> HttpResponse:
+    row = _found(pk)
+    if not job.cancel(row, by=person(request).username, now=timezone.now()):
+        return conflict(request, message="It was over already.", back=f"/backtests/{pk}/")
+    return redirect("backtest-result", pk=pk)
+
+
+@require_GET
+def series(request: HttpRequest, pk: int, name: str) -> JsonResponse:
+    """One series with its band, and what the backtest says happened to it."""
+    row = _found(pk)
+    start, end = row.start.timestamp(), row.end.timestamp()
+    answer: dict[str, Any] = {"open": False, "now": timezone.now().timestamp(), "markers": _markers(row, name)}
+    try:
+        found = history(row.as_rule(), fingerprint=name, start=start, end=end, points=800)
+    except HomeostatError as error:
+        return JsonResponse(answer | {"error": str(error), "times": []})
+    told = {"times": found.times, "values": found.values, "lower": found.lower, "upper": found.upper}
+    return JsonResponse(answer | told | {"note": found.note})
+
+
+def _markers(row: Backtest, name: str) -> list[dict[str, Any]]:
+    told = row.result or {}
+    found: list[dict[str, Any]] = []
+    for one in told.get("episodes", []):
+        if one["fingerprint"] != name or one["firing_at"] is None:
+            continue
+        found.append({"at": one["firing_at"], "tone": "firing", "text": "would have fired"})
+        if one["ended_at"] is not None:
+            found.append({"at": one["ended_at"], "tone": "ok", "text": "would have been over"})
+    for one in (told.get("simulated") or {}).get("actions", []):
+        if one["fingerprint"] == name and one["effect_at"] is not None:
+            text = f"{verb_word(one['verb'])} {', '.join(one['targets'])} (simulated)"
+            found.append({"at": one["effect_at"], "tone": "repairing", "text": text})
+    return sorted(found, key=lambda mark: mark["at"])
+
+
+# --- what is shown ----------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, kw_only=True)
+class Bar:
+    """A stretch on a lane. kind: firing, pending, unknown, or action. Texts, as SVG wants them."""
+
+    kind: str
+    x: str
+    width: str
+    title: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Lane:
+    fingerprint: str
+    labels: dict[str, str]
+    fired: int
+    firing: str
+    bars: list[Bar]
+    chosen: bool
+
+
+def _shown(row: Backtest, told: dict[str, Any], wanted: str) -> dict[str, Any]:
+    sums = told["sums"]
+    names = [one["fingerprint"] for one in sums]
+    chosen = wanted if wanted in names else (names[0] if names else "")
+    simulated = told["simulated"]
+    by_series = defaultdict(list)
+    for action in simulated["actions"] if simulated else []:
+        by_series[action["fingerprint"]].append(action)
+    return {
+        "told": told,
+        "chosen": chosen,
+        "chosen_labels": next((one["labels"] for one in sums if one["fingerprint"] == chosen), {}),
+        "lanes": [_lane(one, told, by_series, chosen) for one in sums[:LANES]],
+        "episodes": [_episode(one, told, by_series) for one in reversed(told["episodes"])],
+        "simulated": simulated,
+        "actions": [_action(one) for one in reversed(simulated["actions"])] if simulated else [],
+        "alone_half": span(told["half_within_s"]),
+        "alone_most": span(told["most_within_s"]),
+    }
+
+
+def _lane(one: dict[str, Any], told: dict[str, Any], actions: dict[str, list[Any]], chosen: str) -> Lane:
+    name = one["fingerprint"]
+    bars: list[Bar] = []
+    for episode in told["episodes"]:
+        if episode["fingerprint"] == name:
+            bars += _bars(episode, told)
+    for action in actions.get(name, []):
+        if action["effect_at"] is not None:
+            title = f"{verb_word(action['verb'])} {', '.join(action['targets'])}, simulated"
+            bars.append(_bar("action", action["effect_at"], action["effect_at"], told, title))
+    return Lane(
+        fingerprint=name,
+        labels=one["labels"],
+        fired=one["fired"],
+        firing=span(one["firing_s"]),
+        bars=bars,
+        chosen=name == chosen,
+    )
+
+
+def _bars(episode: dict[str, Any], told: dict[str, Any]) -> list[Bar]:
+    until = episode["ended_at"] or told["end"]
+    fired = episode["firing_at"]
+    bars = [_bar("pending", episode["pending_at"], fired or until, told, "pending")]
+    if fired is not None:
+        bars.append(_bar("firing", fired, until, told, f"firing for {span(until - fired)}"))
+    unknown = [run for run in episode["stretches"] if run["verdict"] == "unknown"]
+    return bars + [_bar("unknown", run["start"], run["end"], told, "unknown") for run in unknown]
+
+
+def _bar(kind: str, start: float, end: float, told: dict[str, Any], title: str) -> Bar:
+    scale = WIDTH / max(told["end"] - told["start"], 1e-9)
+    width = max((end - start) * scale, THINNEST)
+    x = min((start - told["start"]) * scale, WIDTH - width)
+    return Bar(kind=kind, x=f"{max(x, 0):.2f}", width=f"{width:.2f}", title=title)
+
+
+def _episode(one: dict[str, Any], told: dict[str, Any], actions: dict[str, list[Any]]) -> dict[str, Any]:
+    until = one["ended_at"] or told["end"]
+    mine = [
+        action
+        for action in actions.get(one["fingerprint"], [])
+        if one["pending_at"] <= action["planned_at"] <= until and one["firing_at"] is not None
+    ]
+    return one | {
+        "state": "firing" if one["firing_at"] is not None else "pending",
+        "began": _moment(one["pending_at"]),
+        "ended": _moment(one["ended_at"]),
+        "after": span(one["firing_at"] - one["pending_at"]) if one["firing_at"] is not None else "",
+        "lasted": span(until - (one["firing_at"] if one["firing_at"] is not None else one["pending_at"])),
+        "unknown": span(one["unknown_s"]) if one["unknown_s"] else "",
+        "values": _values(one),
+        "actions": [_action(action) for action in mine],
+    }
+
+
+def _values(one: dict[str, Any]) -> str:
+    low, high = one["low"], one["high"]
+    return number(low) if low == high else expected(low, high)
+
+
+def _action(one: dict[str, Any]) -> dict[str, Any]:
+    holds = [hold | {"lasted": span(hold["end"] - hold["start"])} for hold in one["holds"]]
+    return one | {
+        "tone": TONES.get(one["outcome"], "unknown"),
+        "word": verb_word(one["verb"]),
+        "said": one["reason"] if one["outcome"] == "impossible" else SIMULATED.get(one["outcome"], one["reason"]),
+        "planned": _moment(one["planned_at"]),
+        "effect": _moment(one["effect_at"]),
+        "waited": span(one["effect_at"] - one["planned_at"]) if one["effect_at"] is not None else "",
+        "holds": holds,
+    }
+
+
+def _moment(at: float | None) -> datetime | None:
+    return None if at is None else datetime.fromtimestamp(at, UTC)

@@ -1,0 +1,41 @@
+// A backtest: its progress while it runs, times as people's clocks have them, and the form's own range.
+
+const EVERY_MS = 1000;
+const moment = new Intl.DateTimeFormat(undefined, {
+  month: "short", day: "numeric", hour: "2-digit", minute: "2-digit", second: "2-digit", hourCycle: "h23",
+});
+
+for (const element of document.querySelectorAll("[data-moment]")) {
+  const at = new Date(element.dataset.moment);
+  if (!Number.isNaN(at.getTime())) element.textContent = moment.format(at);
+}
+
+const waiting = document.querySelector("[data-backtest-progress]");
+
+async function follow() {
+  try {
+    const answer = await fetch(waiting.dataset.backtestProgress, { redirect: "manual", cache: "no-store" });
+    if (!answer.ok) throw new Error(answer.status ? `the server answered ${answer.status}` : "sign in again");
+    const now = await answer.json();
+    if (!now.live) { location.reload(); return; }
+    waiting.querySelector("progress").value = now.progress;
+    const words = `${Math.floor(now.progress * 100)} %`;
+    const share = waiting.querySelector("[data-share]");
+    if (share.textContent !== words) share.textContent = words;
+    waiting.querySelector("label").textContent = now.state === "queued" ? "Waits for a worker" : "Judging every evaluation";
+  } catch (error) {
+    waiting.querySelector("label").textContent = `No news: ${error.message}. Trying again.`;
+  }
+  setTimeout(follow, EVERY_MS);
+}
+
+if (waiting) follow();
+
+// From and to are asked for only where the range is one's own.
+const form = document.querySelector("[data-backtest-form]");
+if (form) {
+  const custom = form.querySelector("[data-custom]");
+  const show = () => { custom.hidden = form.elements.range.value !== "custom"; };
+  form.addEventListener("change", show);
+  show();
+}
