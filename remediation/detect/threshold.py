@@ -5,7 +5,7 @@ from typing import Any, Literal, cast
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import Field
+from pydantic import Field, ValidationInfo, field_validator
 
 from remediation import registry
 from remediation.detect.base import Band, Detector, Verdicts, codes_of, last_points
@@ -29,13 +29,35 @@ class ThresholdParams(registry.Params):
         title="Bad when the value is", description="The comparison that makes a sample bad."
     )
     value: float = Field(title="Limit", description="In the unit of the query.")
+    clear: float | None = Field(
+        default=None,
+        title="Clear at",
+        description="Once bad, it stays so until it is back beyond this, on the good side of the limit (hysteresis).",
+    )
+    window_s: float = Field(
+        default=3600.0, gt=0, title="Memory (seconds)", description="How far back the last clear sample is looked for."
+    )
+    step_s: float = Field(default=15.0, gt=0, title="Step (seconds)", description="Time between two points of it.")
+
+    @field_validator("clear")
+    @classmethod
+    def _must_be_good(cls, clear: float | None, given: ValidationInfo) -> float | None:
+        op, limit = given.data.get("op"), given.data.get("value")
+        if clear is None or op is None or limit is None:
+            return clear
+        if op in ("==", "!="):
+            raise ValueError("only a limit that is above or below has another one to clear at")
+        if clear > limit if op in (">", ">=") else clear < limit:
+            raise ValueError(f"must lie on the good side of {limit:g}")
+        return clear
 
 
 class Threshold(Detector):
     """Bad while the newest value is beyond a fixed limit.
 
     Use it when the limit is known: an objective, a capacity, a process that is up or not. Infinities compare as
-    numbers; no sample and NaN are unknown. Score: 1 at the limit, and 1 more for each time the limit's own size beyond
+    numbers; no sample and NaN are unknown. With `clear`, a value between the two limits is as bad as the last one that
+    was beyond either of them. Score: 1 at the limit, and 1 more for each time the limit's own size beyond
     it (per unit where the limit is 0). From: every monitoring system; the comparison is PromQL's.
     """
 
@@ -43,26 +65,49 @@ class Threshold(Detector):
     label = "Threshold"
     Params = ThresholdParams
 
+    def window_s(self, params: registry.Params) -> float:
+        asked = cast(ThresholdParams, params)
+        return 0.0 if asked.clear is None else asked.window_s
+
+    def step_s(self, params: registry.Params) -> float:
+        asked = cast(ThresholdParams, params)
+        return 0.0 if asked.clear is None else asked.step_s
+
     def judge(self, matrix: Matrix, params: registry.Params) -> Verdicts:
         asked = cast(ThresholdParams, params)
         values, times = last_points(matrix)
         known = ~np.isnan(values)
-        codes = codes_of(_COMPARE[asked.op](values, asked.value), known)
+        beyond = _COMPARE[asked.op](values, asked.value)
+        held = known & ~beyond & _held(matrix, asked)
+        codes = codes_of(beyond | held, known)
         lower, upper = _expected(asked)
         return Verdicts(
             labels=matrix.labels,
             codes=codes,
             values=values,
-            scores=bounded(_scores(values, asked), known),
+            scores=bounded(np.where(held, 1.0, _scores(values, asked)), known),
             lower=np.full(len(values), lower),
             upper=np.full(len(values), upper),
             times=times,
-            reasons=tuple(_reason(value, bool(code), asked) for value, code in zip(values, codes, strict=True)),
+            reasons=tuple(_reason(value, bool(bad), asked) for value, bad in zip(values, beyond | held, strict=True)),
         )
 
     def band(self, matrix: Matrix, params: registry.Params) -> Band:
         lower, upper = _expected(cast(ThresholdParams, params))
         return Band(lower=np.full(matrix.values.shape, lower), upper=np.full(matrix.values.shape, upper))
+
+
+def _held(matrix: Matrix, asked: ThresholdParams) -> NDArray[np.bool_]:
+    """Whether the last sample that was beyond either limit was beyond the bad one."""
+    if asked.clear is None or not matrix.times.size:
+        return np.zeros(len(matrix.labels), dtype=bool)
+    values = matrix.values[:, matrix.times >= matrix.times[-1] - asked.window_s - 1e-6]
+    bad = _COMPARE[asked.op](values, asked.value)
+    clear = _COMPARE[_OPPOSITE[asked.op]](values, asked.clear)
+    told = (bad | clear)[:, ::-1]
+    newest = values.shape[1] - 1 - np.argmax(told, axis=1)
+    found: NDArray[np.bool_] = told.any(axis=1) & bad[np.arange(len(values)), newest]
+    return found
 
 
 def _expected(asked: ThresholdParams) -> tuple[float, float]:
@@ -85,5 +130,7 @@ def _scores(values: Floats, asked: ThresholdParams) -> Floats:
 def _reason(value: float, wrong: Any, asked: ThresholdParams) -> str:
     if np.isnan(value):
         return NO_SAMPLE
+    if wrong and not _COMPARE[asked.op](np.array(value), asked.value):
+        return f"{number(value)} has not come back to {number(cast(float, asked.clear))} since it was bad"
     op = asked.op if wrong else _OPPOSITE[asked.op]
     return f"{number(value)} is {_WORDS[op]} {number(asked.value)}"

@@ -25,9 +25,15 @@ SETTINGS: dict[str, dict[str, Any]] = {
     "threshold": {"op": ">", "value": 1.5},
     "zscore": {"window_s": 300, "step_s": 15, "minimum_points": 3, "skip_s": 30},
     "adaptive": {"warm_up_points": 24},
+    "ewma": {"window_s": 300, "minimum_points": 3, "skip_s": 30},
+    "seasonal": {"minimum_days": 2},
+    "change_point": {"recent_s": 90, "window_s": 400, "step_s": 15, "minimum_points": 3},
+    "exhaustion": {"window_s": 400, "step_s": 15, "minimum_points": 4},
+    "rate_of_change": {"window_s": 200, "step_s": 15},
+    "flatline": {"for_s": 120, "step_s": 15},
 }
 """Short enough for the series drawn here; a detector that is not named takes its defaults."""
-LEARN = {"zscore", "adaptive"}
+LEARN = {"zscore", "adaptive", "ewma", "change_point", "rate_of_change"}
 """Cannot tell at the first point, and never find a series odd that is always the same."""
 
 
