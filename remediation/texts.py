@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 
 _PLACE = re.compile(r"\{\{-?(?P<inside>[^{}]*?)-?\}\}|\{(?P<bare>\w+)\}")
-_ATOM = re.compile(r"\$value|\.Value|(?:\$labels|\.Labels)\.\w+|\"(?:[^\"\\]|\\.)*\"|`[^`]*`|\||[A-Za-z]\w*|\S")
+_ATOM = re.compile(r"\$value|\.Value|(?:\$labels|\.Labels)(?:\.\w+)?|\"(?:[^\"\\]|\\.)*\"|`[^`]*`|\||[A-Za-z]\w*|\S")
 _VERB = re.compile(r"%%|%(?P<how>[-+]?\d{0,2}(?:\.\d{1,2})?)(?P<verb>[fegsv])|%")
 """Width and precision have two digits at most, so that no text fills the memory."""
 _ESCAPED = {r"\"": '"', r"\\": "\\", r"\n": "\n", r"\t": "\t"}
@@ -21,9 +21,9 @@ class _Unknown(Exception):
 
 
 def fill(text: str, labels: Mapping[str, str], value: float | None = None) -> str:
-    """Replace `{name}`, and of Prometheus' templates the plain look-ups: `{{ $labels.name }}`, `{{ $value }}`, either
-    passed on to humanize, humanize1024, humanizePercentage, humanizeDuration, humanizeTimestamp, toUpper, toLower,
-    title, or `printf "%.2f"`.
+    """Replace `{name}`, and of Prometheus' templates the plain look-ups: `{{ $labels.name }}`, `{{ $labels }}` and
+    `{{ $value }}`, each passed on, if need be, to humanize, humanize1024, humanizePercentage, humanizeDuration,
+    humanizeTimestamp, toUpper, toLower, title or `printf "%.2f"`.
 
     A look-up, not a template language: what is put in is not looked at again, and whatever is not one of these, or
     names what does not exist, stays as it is written.
@@ -92,6 +92,8 @@ def _operand(atom: str, labels: Mapping[str, str], value: float | None) -> Value
         if value is None:
             raise _Unknown
         return value
+    if atom in ("$labels", ".Labels"):
+        return f"map[{' '.join(f'{name}:{labels[name]}' for name in sorted(labels))}]"
     if atom.startswith(("$labels.", ".Labels.")):
         name = atom.rpartition(".")[2]
         if name not in labels:

@@ -8,12 +8,10 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from remediation import matchers, registry, texts
-from remediation.conf import parse_duration
 from remediation.exceptions import ConfigurationError
-from remediation.models.base import LABEL_NAME
-from remediation.rules import meaning, reading
+from remediation.rules import fields, meaning, reading
 from remediation.rules.meaning import Meaning
-from remediation.rules.reading import Block, Items, Problem, Text, Unreadable
+from remediation.rules.reading import Block, Problem, Unreadable
 from remediation.states import Severity
 
 DEFAULT_INTERVAL_S = 60.0
@@ -64,13 +62,22 @@ class Declared:
         return f"{self.file}:{self.line}"
 
 
+@dataclass(frozen=True, kw_only=True)
+class Recording:
+    """A recording rule: Prometheus keeps evaluating it; only unit tests do so here."""
+
+    name: str
+    expression: str
+    labels: Mapping[str, str]
+
+
 @dataclass(kw_only=True)
 class Read:
     """What files came to: rules; notes on what was left out or is taken otherwise; recording rules."""
 
     rules: list[Declared] = field(default_factory=list)
     notes: list[Problem] = field(default_factory=list)
-    recordings: int = 0
+    recordings: list[Recording] = field(default_factory=list)
 
 
 def read(files: Iterable[tuple[str, str]], *, split: bool = True) -> Read:
@@ -93,14 +100,6 @@ def read(files: Iterable[tuple[str, str]], *, split: bool = True) -> Read:
     return result
 
 
-class _Wrong(Exception):
-    """Something in a file, at a line, that cannot be taken."""
-
-    def __init__(self, line: int, text: str) -> None:
-        self.line, self.text = line, text
-        super().__init__(text)
-
-
 class _Reader:
     """One file. Goes on after what is wrong, so that everything is said at once."""
 
@@ -109,13 +108,13 @@ class _Reader:
 
     def document(self, found: Any) -> None:
         try:
-            block = _block(found, 1, "a rule file")
+            block = fields.block(found, 1, "a rule file")
             if "spec" in block and "apiVersion" in block:  # Kubernetes' PrometheusRule around the same groups
-                block = _block(block["spec"], block.line, "spec")
-            _known_keys(block, _FILE_KEYS, "at the top of a rule file")
+                block = fields.block(block["spec"], block.line, "spec")
+            fields.known_keys(block, _FILE_KEYS, "at the top of a rule file")
             own = _own(block, _SHARED_OWN)
-            groups = _items(block, "groups")
-        except _Wrong as wrong:
+            groups = fields.items(block, "groups")
+        except fields.Wrong as wrong:
             self.problem(wrong)
             return
         names = Counter[str]()
@@ -123,34 +122,35 @@ class _Reader:
             self.tried(self.group, group, own, names)
 
     def group(self, found: Any, own: Mapping[str, Any], names: Counter[str]) -> None:
-        group = _block(found, getattr(found, "line", 0), "a group")
-        _known_keys(group, _GROUP_KEYS | _GROUP_IGNORED, "in a group")
-        name = _text(group, "name")
+        group = fields.block(found, getattr(found, "line", 0), "a group")
+        fields.known_keys(group, _GROUP_KEYS | _GROUP_IGNORED, "in a group")
+        name = fields.text(group, "name")
         if not name:
-            raise _Wrong(group.line, "a group needs a name")
+            raise fields.Wrong(group.line, "a group needs a name")
         names[name] += 1
         if names[name] > 1:
-            raise _Wrong(group.line, f"there are two groups named {name!r}")
+            raise fields.Wrong(group.line, f"there are two groups named {name!r}")
         for key in _GROUP_IGNORED & group.keys():
             self.note(group.lines[key], f"{key} is ignored: nothing here corresponds to it")
         own = {**own, **_own(group, _SHARED_OWN)}
         if "interval" in group and "interval" not in _own(group, _SHARED_OWN):
-            own["interval"] = _duration(group, "interval")
-        labels = _pairs(group, "labels")
-        for rule in _items(group, "rules"):
+            own["interval"] = fields.duration(group, "interval")
+        labels = fields.pairs(group, "labels")
+        for rule in fields.items(group, "rules"):
             self.tried(self.rule, rule, own, labels, name)
 
     def rule(self, found: Any, own: Mapping[str, Any], group_labels: Mapping[str, str], group: str) -> None:
-        if len(self.result.rules) + self.result.recordings >= MAX_RULES:
-            raise _Wrong(getattr(found, "line", 0), f"more than {MAX_RULES} rules; divide them")
-        block = _block(found, getattr(found, "line", 0), "a rule")
+        if len(self.result.rules) + len(self.result.recordings) >= MAX_RULES:
+            raise fields.Wrong(getattr(found, "line", 0), f"more than {MAX_RULES} rules; divide them")
+        block = fields.block(found, getattr(found, "line", 0), "a rule")
         if "record" in block:
-            self.result.recordings += 1
-            self.note(
-                block.line, f"recording rule {_text(block, 'record')} skipped: Prometheus has to keep recording it"
-            )
+            name = fields.text(block, "record")
+            labels = {**group_labels, **fields.pairs(block, "labels")}
+            expression = fields.text(block, "expr")
+            self.result.recordings.append(Recording(name=name, expression=expression, labels=labels))
+            self.note(block.line, f"recording rule {name} skipped: Prometheus has to keep recording it")
             return
-        _known_keys(block, _RULE_KEYS, "in a rule")
+        fields.known_keys(block, _RULE_KEYS, "in a rule")
         rule = self.declared(block, {**own, **_own(block, _RULE_OWN)}, group_labels, group)
         for name, text in [*rule.labels.items(), *rule.annotations.items()]:
             for template in texts.left_literal(text):
@@ -158,10 +158,10 @@ class _Reader:
         self.result.rules.append(rule)
 
     def declared(self, block: Block, own: Mapping[str, Any], group_labels: Mapping[str, str], group: str) -> Declared:
-        alert, expression = _text(block, "alert").strip(), _text(block, "expr").strip()
+        alert, expression = fields.text(block, "alert").strip(), fields.text(block, "expr").strip()
         if not alert or not expression:
-            raise _Wrong(block.line, f"a rule needs {'an expr' if alert else 'a name under alert'}")
-        written = {**group_labels, **_pairs(block, "labels")}
+            raise fields.Wrong(block.line, f"a rule needs {'an expr' if alert else 'a name under alert'}")
+        written = {**group_labels, **fields.pairs(block, "labels")}
         if written.pop("alertname", None) is not None:
             self.note(block.line, f"{alert}: the label alertname is always the name of the alert")
         severity, labels = self.severity(written, own, block, alert)
@@ -174,12 +174,12 @@ class _Reader:
             source=own.get("source", ""),
             service=own.get("service", ""),
             interval_s=own.get("interval", DEFAULT_INTERVAL_S),
-            for_s=_duration(block, "for"),
-            keep_firing_for_s=_duration(block, "keep_firing_for"),
+            for_s=fields.duration(block, "for"),
+            keep_firing_for_s=fields.duration(block, "keep_firing_for"),
             severity=severity,
             labels=labels,
             written_labels=written,
-            annotations=_pairs(block, "annotations"),
+            annotations=fields.pairs(block, "annotations"),
             enabled=own.get("enabled", True),
             group=group,
             named=bool(own_name),
@@ -203,10 +203,10 @@ class _Reader:
     def tried(self, step: Callable[..., None], *arguments: Any) -> None:
         try:
             step(*arguments)
-        except _Wrong as wrong:
+        except fields.Wrong as wrong:
             self.problem(wrong)
 
-    def problem(self, wrong: _Wrong) -> None:
+    def problem(self, wrong: fields.Wrong) -> None:
         self.problems.append(Problem(file=self.file, line=wrong.line, text=wrong.text))
 
     def note(self, line: int, text: str) -> None:
@@ -225,7 +225,7 @@ def _meaning(block: Block, expression: str, own: Mapping[str, Any], *, split: bo
     line = block.lines.get("homeostat", block.line)
     if not name:
         if given is not None:
-            raise _Wrong(line, "params need a detector that they are for")
+            raise fields.Wrong(line, "params need a detector that they are for")
         return meaning.of_expression(expression, split=split)
     if given is None and name != "expression":
         found = meaning.of_expression(expression)
@@ -238,7 +238,7 @@ def _meaning(block: Block, expression: str, own: Mapping[str, Any], *, split: bo
         if detector.source == "alerts":
             matchers.parse(expression)
     except ConfigurationError as error:
-        raise _Wrong(line, str(error)) from None
+        raise fields.Wrong(line, str(error)) from None
     return Meaning(query=expression, detector=name, params=params)
 
 
@@ -283,83 +283,22 @@ def _own(block: Block, known: set[str]) -> dict[str, Any]:
     """What stands under `homeostat:`."""
     if "homeostat" not in block or reading.is_nothing(block["homeostat"]):
         return {}
-    own = _block(block["homeostat"], block.lines["homeostat"], "homeostat")
-    _known_keys(own, known, "under homeostat here")
+    own = fields.block(block["homeostat"], block.lines["homeostat"], "homeostat")
+    fields.known_keys(own, known, "under homeostat here")
     found = {key: _own_value(own, key) for key in own}
     return {key: value for key, value in found.items() if value is not None}
 
 
 def _own_value(own: Block, key: str) -> Any:
     if key == "interval":
-        return _duration(own, key)
+        return fields.duration(own, key)
     if key == "params":
-        return reading.typed(_block(own[key], own.lines[key], "params"))
-    text = _text(own, key)
+        return reading.typed(fields.block(own[key], own.lines[key], "params"))
+    text = fields.text(own, key)
     if key == "enabled":
         if text.lower() not in ("true", "false"):
-            raise _Wrong(own.lines[key], "enabled is true or false")
+            raise fields.Wrong(own.lines[key], "enabled is true or false")
         return text.lower() == "true"
     if key == "severity" and text not in list(Severity):
-        raise _Wrong(own.lines[key], f"severity is {', '.join(Severity)} here; the label may be any word")
+        raise fields.Wrong(own.lines[key], f"severity is {', '.join(Severity)} here; the label may be any word")
     return text
-
-
-def _block(found: Any, line: int, what: str) -> Block:
-    if not isinstance(found, Block):
-        raise _Wrong(getattr(found, "line", line), f"{what} must be a mapping")
-    return found
-
-
-def _items(block: Block, key: str) -> Items | tuple[()]:
-    found = block.get(key)
-    if found is None and key == "groups":
-        raise _Wrong(block.line, "there are no groups; a rule file begins with `groups:`")
-    if found is None or reading.is_nothing(found):
-        return ()
-    if not isinstance(found, Items):
-        raise _Wrong(block.lines[key], f"{key} must be a list")
-    return found
-
-
-def _text(block: Block, key: str) -> str:
-    found = block.get(key)
-    if found is None or reading.is_nothing(found):
-        return ""
-    if not isinstance(found, Text):
-        raise _Wrong(block.lines[key], f"{key} must be a text")
-    if "\x00" in found:
-        raise _Wrong(block.lines[key], f"{key} holds a NUL character")
-    return str(found)
-
-
-def _pairs(block: Block, key: str) -> dict[str, str]:
-    """Labels or annotations. An empty value is none, as in Prometheus."""
-    if key not in block or reading.is_nothing(block[key]):
-        return {}
-    found = _block(block[key], block.lines[key], key)
-    for name in found:
-        if not LABEL_NAME.fullmatch(name):
-            raise _Wrong(found.lines[name], f"{name!r} is no name for a label: letters, digits and underscores")
-    return {name: _text(found, name) for name in found if _text(found, name)}
-
-
-def _duration(block: Block, key: str) -> float:
-    text = _text(block, key)
-    if text in ("", "0"):
-        if key == "interval":
-            raise _Wrong(block.lines[key], "an interval is longer than nothing")
-        return 0.0
-    try:
-        seconds = round(parse_duration(text), 3)
-    except ValueError as error:
-        raise _Wrong(block.lines[key], f"{key}: {error}") from None
-    if key == "interval" and seconds < 1:
-        raise _Wrong(block.lines[key], "an interval is at least 1s")
-    return seconds
-
-
-def _known_keys(block: Block, known: set[str], where: str) -> None:
-    unknown = sorted(block.keys() - known)
-    if unknown:
-        line = min(block.lines[key] for key in unknown)
-        raise _Wrong(line, f"{', '.join(unknown)} is unknown {where}; known: {', '.join(sorted(known))}")

@@ -29,6 +29,7 @@ LABELS = {"instance": "a:9100", "size": "2048", "evil": "{{ $value }} {instance}
         ("{{ humanize1024 $labels.size }}", 0.0, "2ki"),
         ("{{- .Labels.instance | toUpper -}}", 0.0, "A:9100"),
         ("{{ $value }} of {instance}", 0.25, "0.25 of a:9100"),
+        ("{{ $labels }}", 0.0, "map[evil:{{ $value }} {instance} instance:a:9100 size:2048]"),
     ],
 )
 def test_fill(text: str, value: float, expected: str) -> None:

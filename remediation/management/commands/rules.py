@@ -7,6 +7,7 @@ from argparse import ArgumentParser, RawDescriptionHelpFormatter
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
+from textwrap import indent
 from typing import Any
 
 from django.core.management.base import CommandError
@@ -15,9 +16,10 @@ from remediation.exceptions import ConfigurationError, Conflict, ObserveError
 from remediation.management.arguments import TeachingCommand, find_service, find_source, terminal_user
 from remediation.models import Rule
 from remediation.observe.clients import client_for
-from remediation.rules import asking, declared, export, plan, ready, showing
+from remediation.rules import asking, cases, declared, export, plan, ready, showing
 from remediation.rules.declared import Read
 from remediation.rules.plan import Terms
+from remediation.rules.trial import run as run_trial
 
 DESCRIPTION = """Keep rules in files, in Prometheus' own format, and put them under version control.
 
@@ -169,11 +171,25 @@ class Command(TeachingCommand):
             wrong = asking.refused(client_for(find_source(source)), found.rules, now=now)
             if wrong:
                 raise CommandError("\n".join(map(str, wrong)))
+        recorded = len(found.recordings)
         asked = f", and {source} understands every query" if source else ""
-        self.stdout.write(f"{len(found.rules)} rules are right{asked}; {found.recordings} recording rules are skipped.")
+        self.stdout.write(f"{len(found.rules)} rules are right{asked}; {recorded} recording rules are skipped.")
 
     def test(self, *, files: list[str], **options: Any) -> None:
-        raise CommandError("Not yet.")
+        failed = 0
+        for file in files:
+            trial = cases.read(Path(file))
+            for note in trial.notes:
+                self.stderr.write(f"note: {note}")
+            self.stdout.write(f"Unit Testing:  {file}")
+            failures = run_trial(trial)
+            failed += len(failures)
+            for text in failures:
+                self.stdout.write("  FAILED:\n" + indent(text, "    "))
+            if not failures:
+                self.stdout.write("  SUCCESS")
+        if failed:
+            raise CommandError(f"{failed} {'expectation was' if failed == 1 else 'expectations were'} not met.")
 
     def library(self, *, action: str, name: str, yes: bool, **options: Any) -> None:
         if action == "list":

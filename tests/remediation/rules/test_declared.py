@@ -54,7 +54,7 @@ def test_a_file_of_prometheus_is_read_unchanged() -> None:
     assert (down.interval_s, down.for_s, down.keep_firing_for_s) == (30, 300, 120)
     assert (down.severity, down.labels) == ("critical", {"severity": "page", "team": "infra", "port": "8080"})
     assert (odd.meaning.detector, odd.severity, odd.query_line) == ("expression", "warning", 19)
-    assert found.recordings == 1
+    assert [item.name for item in found.recordings] == ["instance:load"]
     assert notes(found) == [
         "node.yml:5: limit is ignored: nothing here corresponds to it",
         "node.yml:7: recording rule instance:load skipped: Prometheus has to keep recording it",
