@@ -17,6 +17,11 @@ class ObserveError(HomeostatError):
     """A source gave no usable answer. The verdicts it was asked for are unknown."""
 
 
+class SourceFailed(ObserveError):
+    """The source itself did not answer as a source does: unreachable, timed out, not Prometheus, broken answer. Any
+    other ObserveError is about one question, and says nothing about what the source answers to others."""
+
+
 class QueryRefused(ObserveError):
     """The source understood the question and refuses it (bad PromQL): the rule needs an edit."""
 

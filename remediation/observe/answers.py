@@ -1,4 +1,5 @@
-"""The answers of Prometheus' HTTP API, checked before anything believes them. Raises ObserveError throughout.
+"""The answers of Prometheus' HTTP API, checked before anything believes them. Raises ObserveError throughout:
+SourceFailed for what no source answers, so that one rule's unusable answer does not count against the source.
 
 Format: https://prometheus.io/docs/prometheus/latest/querying/api/
 """
@@ -15,8 +16,8 @@ from typing import Any, TypeVar
 import numpy as np
 import orjson
 
-from remediation.exceptions import ObserveError, QueryRefused
-from remediation.observe.wording import excerpt, not_understood
+from remediation.exceptions import ObserveError
+from remediation.observe.wording import error_class, excerpt, not_understood
 from remediation.series import Floats, Labels
 
 T = TypeVar("T")
@@ -53,8 +54,7 @@ def envelope(body: bytes, content_type: str, origin: str) -> dict[str, Any]:
     if not isinstance(found, dict) or found.get("status") not in ("success", "error"):
         raise not_understood(origin, content_type)
     if found["status"] == "error":
-        kind = QueryRefused if found.get("errorType") in ("bad_data", "execution") else ObserveError
-        raise kind(excerpt(found.get("error", "an error without words")))
+        raise error_class(found.get("errorType"))(excerpt(found.get("error", "an error without words")))
     return found
 
 
@@ -97,7 +97,7 @@ def labels(found: object) -> Labels:
 
 @contextmanager
 def reading(origin: str) -> Iterator[None]:
-    """Whatever has another shape than documented is an ObserveError."""
+    """Whatever has another shape than documented is a SourceFailed."""
     try:
         yield
     except (TypeError, ValueError, KeyError, IndexError, AttributeError):

@@ -5,6 +5,8 @@ from __future__ import annotations
 import threading
 from datetime import datetime, timedelta
 
+from django.db.models import F
+
 from remediation import secrets
 from remediation.models import Source, SourceStatus
 from remediation.observe.base import Access
@@ -40,7 +42,9 @@ def client_for(source: Source) -> Prometheus:
 
 
 def note_answer(source: Source, *, now: datetime) -> None:
-    if SourceStatus.objects.filter(source=source, answered_at__gt=now - NOTE_EVERY).exists():
+    """Seldom, except that a failure is cleared at once: automation waits for it."""
+    noted = SourceStatus.objects.filter(source=source, answered_at__gt=now - NOTE_EVERY)
+    if noted.exclude(failed_at__gte=F("answered_at")).exists():
         return
     _note(source, answered_at=now)
 

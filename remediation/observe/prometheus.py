@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 from prometheus_api_client.prometheus_connect import PrometheusConnect
 from urllib3.util import Retry
 
-from remediation.exceptions import ConfigurationError, ObserveError, QueryRefused
+from remediation.exceptions import ConfigurationError, ObserveError, QueryRefused, SourceFailed
 from remediation.observe import answers, inventory, payload, promql
 from remediation.observe.answers import Answer
 from remediation.observe.base import Access, SeenAlert
@@ -22,11 +22,15 @@ __all__ = ["AddressRefused", "Prometheus", "SeenRule", "SeenTarget", "origin_of"
 LONG_QUERY = 2000
 """Characters from which a question is sent as a form: addresses may not be longer everywhere."""
 
+GIVE_UP = 0.9
+"""Part of the timeout after which the source is to give a query up: its own words, that this one query takes too long,
+come before the request is broken off, which looks as if the source were away."""
+
 FEATURES_FOR_S = 600.0
 """Seconds after which a server is asked again what it can do: it may have been updated."""
 
 
-class AddressRefused(ConfigurationError, ObserveError):
+class AddressRefused(ConfigurationError, SourceFailed):
     """A source's address or credentials that are never tried."""
 
 
@@ -100,7 +104,7 @@ class Prometheus(PrometheusConnect):
 
     def _query(self, path: str, query: str, params: dict[str, str]) -> Answer:
         stale = self.access.stale_after_s
-        params = params | {"timeout": f"{max(round(self.access.timeout_s * 1000), 1)}ms"}
+        params = params | {"timeout": f"{max(round(self.access.timeout_s * 1000 * GIVE_UP), 1)}ms"}
         if self._lookback_is_known():
             return self._answer(path, params | {"query": query, "lookback_delta": f"{max(round(stale * 1000), 1)}ms"})
         fresh = promql.fresh(query, stale_after_s=stale)
@@ -140,9 +144,8 @@ class Prometheus(PrometheusConnect):
                 params=None if form else params,
                 data=params if form else None,
             )
-        except ObserveError as error:
-            if not isinstance(error, QueryRefused):
-                self._features_until = 0.0  # whatever answers next may be another version
+        except SourceFailed:
+            self._features_until = 0.0  # whatever answers next may be another version
             raise
         return answers.envelope(response.content, response.headers.get("Content-Type", ""), self.origin)
 

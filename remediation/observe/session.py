@@ -15,7 +15,7 @@ from urllib3 import HTTPConnectionPool, HTTPSConnectionPool
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.util import Timeout
 
-from remediation.exceptions import ObserveError
+from remediation.exceptions import ObserveError, SourceFailed
 from remediation.observe import wording
 
 CHUNK = 64 * 1024
@@ -46,7 +46,8 @@ class Bounded(requests.Session):
         self._only_adapter.close()
 
     def request(self, method: Any, url: Any, *args: Any, **kwargs: Any) -> requests.Response:
-        """The answer, read to its end, with status 200. Raises ObserveError, or QueryRefused for status 400 and 422."""
+        """The answer, read to its end, with status 200. Raises SourceFailed, ObserveError when it is too large, and
+        QueryRefused for status 400 and 422."""
         deadline = time.monotonic() + self.timeout_s
         try:
             response = self._send(method, url, deadline, *args, **kwargs)
@@ -118,14 +119,14 @@ class _Response(http.client.HTTPResponse):
 
 
 def refuse_link_local(address: str) -> None:
-    """Raises ObserveError when an IP address is link-local; other texts pass."""
+    """Raises SourceFailed when an IP address is link-local; other texts pass."""
     try:
         found = ipaddress.ip_address(address.partition("%")[0].strip("[]"))
     except ValueError:
         return
     found = getattr(found, "ipv4_mapped", None) or found
     if any(found in network for network in REFUSED):
-        raise ObserveError(f"{address} is a link-local address; a source there is refused")
+        raise SourceFailed(f"{address} is a link-local address; a source there is refused")
 
 
 def _checked(connection: socket.socket) -> socket.socket:

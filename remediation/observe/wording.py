@@ -8,7 +8,7 @@ import orjson
 import requests
 from urllib3.exceptions import NameResolutionError, NewConnectionError
 
-from remediation.exceptions import ObserveError, QueryRefused
+from remediation.exceptions import ObserveError, QueryRefused, SourceFailed
 
 EXCERPT = 300
 """Characters kept of an error text that Prometheus itself wrote."""
@@ -20,38 +20,49 @@ def excerpt(text: object) -> str:
     return line if len(line) <= EXCERPT else line[: EXCERPT - 1] + "…"
 
 
-def error_of(body: bytes) -> str:
-    """The `error` of an answer in Prometheus' own form, else nothing: other pages are not repeated."""
+def error_of(body: bytes) -> tuple[str, str]:
+    """`errorType` and `error` of an answer in Prometheus' own form, else nothing: other pages are not repeated."""
     try:
         envelope = orjson.loads(body)
     except ValueError:
-        return ""
-    known = isinstance(envelope, dict) and envelope.get("status") == "error"
-    return excerpt(envelope.get("error", "")) if known else ""
+        return "", ""
+    if not isinstance(envelope, dict) or envelope.get("status") != "error":
+        return "", ""
+    return str(envelope.get("errorType", "")), excerpt(envelope.get("error", ""))
+
+
+def error_class(error_type: object) -> type[ObserveError]:
+    """What an `errorType` is about: the query, the time that this one query took, or the source."""
+    if error_type in ("bad_data", "execution"):
+        return QueryRefused
+    return ObserveError if error_type in ("timeout", "canceled") else SourceFailed
 
 
 def refused(status: int, body: bytes, origin: str) -> ObserveError:
     """An answer whose HTTP status is not 200."""
-    error = error_of(body)
+    error_type, error = error_of(body)
     if error and status in (400, 422):
         return QueryRefused(error)
+    if error and error_class(error_type) is ObserveError:
+        return ObserveError(f"{origin} answers HTTP {status}: {error}")
     if status in (401, 403):
-        return ObserveError(f"{origin} does not accept the credentials (HTTP {status})")
+        return SourceFailed(f"{origin} does not accept the credentials (HTTP {status})")
     if 300 <= status < 400:
-        return ObserveError(
+        return SourceFailed(
             f"{origin} redirects elsewhere (HTTP {status}), which is not followed; enter the final address"
         )
     if error:
-        return ObserveError(f"{origin} answers HTTP {status}: {error}")
-    return ObserveError(f"{origin} answers HTTP {status}; is this the address of a Prometheus?")
+        return SourceFailed(f"{origin} answers HTTP {status}: {error}")
+    return SourceFailed(f"{origin} answers HTTP {status}; is this the address of a Prometheus?")
 
 
-def not_understood(origin: str, content_type: str = "") -> ObserveError:
+def not_understood(origin: str, content_type: str = "") -> SourceFailed:
     kind = f" ({excerpt(content_type)[:60]})" if content_type and "json" not in content_type else ""
-    return ObserveError(f"{origin} answers something that is not Prometheus' JSON{kind}; is this the right address?")
+    return SourceFailed(f"{origin} answers something that is not Prometheus' JSON{kind}; is this the right address?")
 
 
 def too_large(origin: str, max_bytes: int) -> ObserveError:
+    """Not the source's failure: another question has a smaller answer."""
     return ObserveError(f"the answer of {origin} is larger than {max_bytes / 2**20:.3g} MiB; ask for fewer series")
 
 
@@ -60,20 +71,20 @@ def was_dropped(error: BaseException) -> bool:
     return any(isinstance(cause, ConnectionResetError | BrokenPipeError) for cause in _causes(error))
 
 
-def unreachable(error: BaseException, origin: str, timeout_s: float) -> ObserveError:
+def unreachable(error: BaseException, origin: str, timeout_s: float) -> SourceFailed:
     """A request that did not come to an answer. RemoteDisconnected is a ConnectionResetError, too."""
     causes = _causes(error)
     if any(isinstance(cause, NameResolutionError) for cause in causes):
-        return ObserveError(f"cannot reach {origin}: its name is not known here")
+        return SourceFailed(f"cannot reach {origin}: its name is not known here")
     if any(isinstance(cause, ConnectionRefusedError) for cause in causes):
-        return ObserveError(f"cannot reach {origin}: refused; is Prometheus running there?")
+        return SourceFailed(f"cannot reach {origin}: refused; is Prometheus running there?")
     if any(isinstance(cause, requests.exceptions.SSLError) for cause in causes):
-        return ObserveError(f"cannot reach {origin}: its TLS certificate or protocol is not accepted")
+        return SourceFailed(f"cannot reach {origin}: its TLS certificate or protocol is not accepted")
     if any(isinstance(cause, requests.ConnectTimeout | NewConnectionError) for cause in causes):
-        return ObserveError(f"cannot reach {origin}: no connection within {timeout_s:g} s, or no way there")
+        return SourceFailed(f"cannot reach {origin}: no connection within {timeout_s:g} s, or no way there")
     if any(isinstance(cause, requests.Timeout | TimeoutError) for cause in causes):
-        return ObserveError(f"{origin} did not answer in full within {timeout_s:g} s")
-    return ObserveError(f"{origin} broke off in the middle of its answer")
+        return SourceFailed(f"{origin} did not answer in full within {timeout_s:g} s")
+    return SourceFailed(f"{origin} broke off in the middle of its answer")
 
 
 def _causes(error: BaseException) -> list[BaseException]:

@@ -11,7 +11,7 @@ from http.server import BaseHTTPRequestHandler
 
 import pytest
 
-from remediation.exceptions import ConfigurationError, ObserveError, QueryRefused
+from remediation.exceptions import ConfigurationError, ObserveError, QueryRefused, SourceFailed
 from remediation.observe import session
 from remediation.observe.base import Access
 from remediation.observe.prometheus import Prometheus
@@ -89,19 +89,14 @@ def cut(handler: Handler) -> None:
         (always(EMPTY.replace(b"[]", b'[{"metric":{},"value":[1,"one"]}]')), "not Prometheus' JSON"),
         (always(EMPTY.replace(b"[]", b'[{"metric":{},"value":[1,2]}]')), "not Prometheus' JSON"),
         (always(EMPTY.replace(b"[]", b'[{"metric":{},"value":["x","1"]}]')), "not Prometheus' JSON"),
-        (always(EMPTY.replace(b"[]", b'[{"metric":{},"histogram":[1,{}]}]')), "native histograms"),
         (always(EMPTY.replace(b"vector", b"surprise")), "not Prometheus' JSON"),
-        (always(EMPTY.replace(b"vector", b"string")), "gives a text"),
         (always(b"[" * 100_000), "not Prometheus' JSON"),
-        (always(b'{"status":"error","errorType":"timeout","error":"too slow"}', status=503), "HTTP 503: too slow"),
+        (always(b'{"status":"error","errorType":"unavailable","error":"starting"}', status=503), "HTTP 503: starting"),
         (always(b'{"status":"error","errorType":"internal","error":"oh\\nno"}'), "oh no"),
         (always(b"secret page", status=500), "HTTP 500; is this the address of a Prometheus?"),
         (always(b"secret page", status=404), "HTTP 404; is this"),
         (always(b"secret page", status=401), "does not accept the credentials (HTTP 401)"),
         (always(b"", status=302, Location="http://127.0.0.1:1/"), "redirects elsewhere (HTTP 302)"),
-        (always(b"x" * 2**21), "is larger than 1 MiB"),
-        (endless, "is larger than 1 MiB"),
-        (bomb, "is larger than 1 MiB"),
         (dripping, "did not answer in full within 0.5 s"),
         (dripping_headers, "did not answer in full within 0.5 s"),
         (dripping_chunk_size, "did not answer in full within 0.5 s"),
@@ -111,14 +106,33 @@ def cut(handler: Handler) -> None:
         (lambda handler: handler.wfile.write(b"SSH-2.0-OpenSSH\r\n\r\n"), "broke off"),
     ],
 )
-def test_misbehaving_source_is_an_observe_error(behaviour: Behaviour, text: str) -> None:
+def test_misbehaving_source_has_failed(behaviour: Behaviour, text: str) -> None:
     with serving(behaviour) as server:
         begun = time.monotonic()
-        with pytest.raises(ObserveError) as caught:
+        with pytest.raises(SourceFailed) as caught:
             client(server.url).instant("up", at=1.0)
     assert text in str(caught.value)
-    assert "secret page" not in str(caught.value) and not isinstance(caught.value, QueryRefused)
+    assert "secret page" not in str(caught.value)
     assert time.monotonic() - begun < 1.5
+
+
+@pytest.mark.parametrize(
+    ("behaviour", "text"),
+    [
+        (always(EMPTY.replace(b"[]", b'[{"metric":{},"histogram":[1,{}]}]')), "native histograms"),
+        (always(EMPTY.replace(b"vector", b"string")), "gives a text"),
+        (always(b'{"status":"error","errorType":"timeout","error":"too slow"}', status=503), "HTTP 503: too slow"),
+        (always(b'{"status":"error","errorType":"timeout","error":"too slow"}'), "too slow"),
+        (always(b"x" * 2**21), "is larger than 1 MiB"),
+        (endless, "is larger than 1 MiB"),
+        (bomb, "is larger than 1 MiB"),
+    ],
+)
+def test_an_answer_that_is_unusable_for_one_query_is_not_the_sources_failure(behaviour: Behaviour, text: str) -> None:
+    with serving(behaviour) as server, pytest.raises(ObserveError) as caught:
+        client(server.url).instant("up", at=1.0)
+    assert text in str(caught.value)
+    assert not isinstance(caught.value, SourceFailed | QueryRefused)
 
 
 @pytest.mark.parametrize("behaviour", [endless, bomb])
@@ -144,7 +158,7 @@ def test_a_refused_query_repeats_the_source_words(status: int) -> None:
 
 def test_nobody_there() -> None:
     url = f"http://127.0.0.1:{free_port()}"
-    with pytest.raises(ObserveError) as caught:
+    with pytest.raises(SourceFailed) as caught:
         client(url).instant("up", at=1.0)
     assert str(caught.value) == f"cannot reach {url}: refused; is Prometheus running there?"
 
@@ -214,7 +228,7 @@ def test_far_sources_are_asked_to_compress() -> None:
     ],
 )
 def test_addresses_that_are_never_tried(url: str, text: str) -> None:
-    with pytest.raises(ObserveError, match=text) as caught:
+    with pytest.raises(SourceFailed, match=text) as caught:
         client(url)
     assert isinstance(caught.value, ConfigurationError) and "secret" not in str(caught.value)
 
@@ -286,7 +300,7 @@ def test_a_server_that_knows_lookback_gets_the_query_unchanged() -> None:
         for _ in range(2):
             source.instant("up", at=1.0)
     assert [path for path, _ in server.asked][1:] == [
-        "/api/v1/query?time=1.000&timeout=500ms&query=up&lookback_delta=15000ms"
+        "/api/v1/query?time=1.000&timeout=450ms&query=up&lookback_delta=15000ms"
     ] * 2
 
 

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from deploy import tools
-from remediation.exceptions import ObserveError, QueryRefused
+from remediation.exceptions import ObserveError, QueryRefused, SourceFailed
 from remediation.observe.base import Access, Question
 from remediation.observe.prometheus import Prometheus
 from remediation.observe.window import fetch
@@ -118,6 +118,12 @@ def test_bad_promql_is_refused_in_the_source_words(source: Prometheus, query: st
 def test_text_is_no_number(source: Prometheus) -> None:
     with pytest.raises(ObserveError, match="gives a text"):
         fetch(source, Question(query='"x"'), now=time.time())
+
+
+def test_a_query_that_takes_too_long_is_not_the_sources_failure(source: Prometheus) -> None:
+    with pytest.raises(ObserveError, match="timed out") as caught:
+        source._answer("/api/v1/query", {"query": "toy_value", "timeout": "0.000001"})
+    assert not isinstance(caught.value, SourceFailed | QueryRefused)
 
 
 def test_alerts_are_those_that_fire(source: Prometheus) -> None:
