@@ -90,6 +90,8 @@ def cut(handler: Handler) -> None:
         (always(EMPTY.replace(b"[]", b'[{"metric":{},"value":[1,2]}]')), "not Prometheus' JSON"),
         (always(EMPTY.replace(b"[]", b'[{"metric":{},"value":["x","1"]}]')), "not Prometheus' JSON"),
         (always(EMPTY.replace(b"vector", b"surprise")), "not Prometheus' JSON"),
+        (always(EMPTY.replace(b"[]", b'[{"metric":{"a":"\\ud800"},"value":[1,"1"]}]')), "not Prometheus' JSON"),
+        (always(EMPTY.replace(b"[]", b'[{"metric":{"a":"\xed\xa0\x80"},"value":[1,"1"]}]')), "not Prometheus' JSON"),
         (always(b"[" * 100_000), "not Prometheus' JSON"),
         (always(b'{"status":"error","errorType":"unavailable","error":"starting"}', status=503), "HTTP 503: starting"),
         (always(b'{"status":"error","errorType":"internal","error":"oh\\nno"}'), "oh no"),
@@ -121,6 +123,8 @@ def test_misbehaving_source_has_failed(behaviour: Behaviour, text: str) -> None:
     [
         (always(EMPTY.replace(b"[]", b'[{"metric":{},"histogram":[1,{}]}]')), "native histograms"),
         (always(EMPTY.replace(b"vector", b"string")), "gives a text"),
+        (always(EMPTY.replace(b"[]", b'[{"metric":{"a":"b\\u0000"},"value":[1,"1"]}]')), "holds a NUL character"),
+        (always(EMPTY.replace(b"[]", b'[{"metric":{"a\\u0000":"b"},"value":[1,"1"]}]')), "holds a NUL character"),
         (always(b'{"status":"error","errorType":"timeout","error":"too slow"}', status=503), "HTTP 503: too slow"),
         (always(b'{"status":"error","errorType":"timeout","error":"too slow"}'), "too slow"),
         (always(b"x" * 2**21), "is larger than 1 MiB"),
