@@ -109,7 +109,12 @@ def backtest(request: HttpRequest, pk: int) -> HttpResponse:
 def _params_form(rule: Rule, data: Any = None) -> ParamsForm:
     detector = registry.detectors().get(rule.detector)
     schema = detector.Params if detector else registry.Params
-    return ParamsForm(schema, stored=rule.params, data=data, prefix="params")
+    form = ParamsForm(schema, stored=rule.params, data=data, prefix="params")
+    for field in form.fields.values():
+        if isinstance(field, forms.ChoiceField):
+            field.widget = forms.Select()  # the admin's own brings an arrow of its font along
+            field.choices = field.choices  # tells the widget
+    return form
 
 
 def _start(request: HttpRequest, rule: Rule, form: BacktestForm, params: ParamsForm) -> HttpResponse:
@@ -241,12 +246,13 @@ def _shown(row: Backtest, told: dict[str, Any], wanted: str) -> dict[str, Any]:
     by_series = defaultdict(list)
     for action in simulated["actions"] if simulated else []:
         by_series[action["fingerprint"]].append(action)
+    common = _common([one["labels"] for one in sums])
     return {
         "told": told,
         "chosen": chosen,
         "chosen_labels": next((one["labels"] for one in sums if one["fingerprint"] == chosen), {}),
-        "lanes": [_lane(one, told, by_series, chosen) for one in sums[:LANES]],
-        "episodes": [_episode(one, told, by_series) for one in reversed(told["episodes"])],
+        "lanes": [_lane(one, told, by_series, chosen, common) for one in sums[:LANES]],
+        "episodes": [_episode(one, told, by_series, common) for one in reversed(told["episodes"])],
         "simulated": simulated,
         "actions": [_action(one) for one in reversed(simulated["actions"])] if simulated else [],
         "alone_half": span(told["half_within_s"]),
@@ -254,7 +260,20 @@ def _shown(row: Backtest, told: dict[str, Any], wanted: str) -> dict[str, Any]:
     }
 
 
-def _lane(one: dict[str, Any], told: dict[str, Any], actions: dict[str, list[Any]], chosen: str) -> Lane:
+def _common(labels: list[dict[str, str]]) -> set[str]:
+    """Names of the labels that tell no two of these series apart."""
+    if len(labels) < 2:
+        return set()
+    return {name for name, value in labels[0].items() if all(one.get(name) == value for one in labels)}
+
+
+def _telling(labels: dict[str, str], common: set[str]) -> dict[str, str]:
+    return {name: value for name, value in labels.items() if name not in common} or labels
+
+
+def _lane(
+    one: dict[str, Any], told: dict[str, Any], actions: dict[str, list[Any]], chosen: str, common: set[str]
+) -> Lane:
     name = one["fingerprint"]
     bars: list[Bar] = []
     for episode in told["episodes"]:
@@ -266,7 +285,7 @@ def _lane(one: dict[str, Any], told: dict[str, Any], actions: dict[str, list[Any
             bars.append(_bar("action", action["effect_at"], action["effect_at"], told, title))
     return Lane(
         fingerprint=name,
-        labels=one["labels"],
+        labels=_telling(one["labels"], common),
         fired=one["fired"],
         firing=span(one["firing_s"]),
         bars=bars,
@@ -291,7 +310,9 @@ def _bar(kind: str, start: float, end: float, told: dict[str, Any], title: str) 
     return Bar(kind=kind, x=f"{max(x, 0):.2f}", width=f"{width:.2f}", title=title)
 
 
-def _episode(one: dict[str, Any], told: dict[str, Any], actions: dict[str, list[Any]]) -> dict[str, Any]:
+def _episode(
+    one: dict[str, Any], told: dict[str, Any], actions: dict[str, list[Any]], common: set[str]
+) -> dict[str, Any]:
     until = one["ended_at"] or told["end"]
     mine = [
         action
@@ -300,6 +321,7 @@ def _episode(one: dict[str, Any], told: dict[str, Any], actions: dict[str, list[
     ]
     return one | {
         "state": "firing" if one["firing_at"] is not None else "pending",
+        "shown": _telling(one["labels"], common),
         "began": _moment(one["pending_at"]),
         "ended": _moment(one["ended_at"]),
         "after": span(one["firing_at"] - one["pending_at"]) if one["firing_at"] is not None else "",

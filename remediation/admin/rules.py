@@ -5,13 +5,16 @@ from __future__ import annotations
 from typing import Any
 
 from django.contrib import admin, messages
+from django.forms.widgets import Script
 from django.http import HttpRequest
+from django.urls import reverse_lazy
 from django.utils import timezone
 from django.utils.safestring import SafeString
 
 from remediation.admin import outside, versions
 from remediation.admin.base import EditAdmin, say
 from remediation.admin.plugins import PluginAdmin, PluginForm
+from remediation.admin.preview import PreviewAdmin
 from remediation.admin.texts import PairsField
 from remediation.admin.unfolded import TextareaWidget
 from remediation.models import Rule
@@ -30,7 +33,19 @@ class RuleForm(PluginForm):
     )
 
     class Meta:
-        widgets = {"query": TextareaWidget(attrs={"rows": 4, "spellcheck": "false", "class": "font-mono"})}
+        widgets = {
+            "query": TextareaWidget(
+                attrs={
+                    "rows": 4,
+                    "spellcheck": "false",
+                    "class": "font-mono",
+                    "data-preview-url": reverse_lazy("admin:remediation_rule_preview"),
+                }
+            )
+        }
+
+    class Media:
+        js = [Script("remediation/preview.js", type="module")]
 
     def ask_outside(self) -> None:
         self.warnings: list[str] = []
@@ -45,7 +60,7 @@ class RuleForm(PluginForm):
 
 
 @admin.register(Rule)
-class RuleAdmin(PluginAdmin, EditAdmin):
+class RuleAdmin(PreviewAdmin, PluginAdmin, EditAdmin):
     form = RuleForm
     params_kind = "detector"
     list_display = ("name", "service", "severity", "detector", "enabled", "series", "evaluated", "failure", "version")

@@ -1,0 +1,117 @@
+// Below the query of a rule: what it would say now. Asks again a moment after the form was changed; keeps nothing.
+
+const PAUSE_MS = 700;
+const field = document.querySelector("[data-preview-url]");
+const form = field?.closest("form");
+const TONES = { bad: "text-red-600 dark:text-red-500", unknown: "text-purple-600 dark:text-purple-400", ok: "text-green-700 dark:text-green-500" };
+const SHAPES = { bad: "▲", unknown: "?", ok: "●" };
+
+function make(tag, className, text = "") {
+  const element = document.createElement(tag);
+  element.className = className;
+  element.textContent = text;
+  return element;
+}
+
+const panel = make("section", "border border-base-200 rounded-default max-w-4xl mt-3 px-4 py-3 text-xs leading-relaxed dark:border-base-800");
+panel.setAttribute("aria-live", "polite");
+panel.setAttribute("aria-label", "Preview on live data");
+
+function figures(value) {
+  return value === null || value === undefined ? "" : String(Number(value.toPrecision(4)));
+}
+
+function line(row) {
+  const item = make("li", "py-0.5 break-words");
+  const verdict = row.verdict ?? "";
+  if (verdict) item.append(make("b", TONES[verdict] ?? "", `${SHAPES[verdict] ?? "?"} ${verdict} `));
+  if (figures(row.value)) item.append(make("b", "", `${figures(row.value)} `));
+  const labels = Object.entries(row.labels).map(([name, value]) => `${name}="${value}"`).join(", ");
+  item.append(make("code", "font-mono", `{${labels}}`));
+  if (row.reason) item.append(make("span", "", ` ${row.reason}`));
+  return item;
+}
+
+function spark(lines) {
+  const numbers = lines.flat().filter((value) => value !== null);
+  if (!numbers.length) return null;
+  const [low, high] = [Math.min(...numbers), Math.max(...numbers)];
+  const svg = document.createElementNS("http://www.w3.org/2000/svg", "svg");
+  svg.setAttribute("viewBox", "0 0 300 40");
+  svg.setAttribute("class", "mt-2 w-full text-primary-600 dark:text-primary-500");
+  svg.setAttribute("height", "40");
+  svg.setAttribute("preserveAspectRatio", "none");
+  svg.setAttribute("role", "img");
+  svg.setAttribute("aria-label", `The last hour: ${figures(low)} to ${figures(high)}`);
+  for (const values of lines) {
+    let path = "", pen = "M";
+    values.forEach((value, index) => {
+      if (value === null) { pen = "M"; return; }
+      const y = high === low ? 20 : 38 - (36 * (value - low)) / (high - low);
+      path += `${pen}${((300 * index) / Math.max(values.length - 1, 1)).toFixed(1)} ${y.toFixed(1)} `;
+      pen = "L";
+    });
+    const drawn = document.createElementNS("http://www.w3.org/2000/svg", "path");
+    for (const [name, value] of Object.entries({ d: path, fill: "none", stroke: "currentColor", "stroke-width": "1.5", "vector-effect": "non-scaling-stroke" })) drawn.setAttribute(name, value);
+    svg.append(drawn);
+  }
+  const caption = make("p", "", `The last hour, ${figures(low)} to ${figures(high)}`);
+  const figure = make("div", "");
+  figure.append(svg, caption);
+  return figure;
+}
+
+function headline(told) {
+  const series = `${told.series} series now`;
+  if (told.bad === undefined) return told.series ? `${series}. Choose the detector and its parameters to see verdicts.` : "No series with a fresh sample now.";
+  return `${series}: ${told.bad} bad, ${told.unknown} unknown, ${told.ok} ok.`;
+}
+
+function show(told) {
+  panel.hidden = false;
+  panel.removeAttribute("aria-busy");
+  if (told.error) {
+    const where = told.field === "query" ? "The query is refused" : "The source could not be asked";
+    panel.replaceChildren(make("p", TONES.bad, `▲ ${where}: ${told.error}`));
+    field.setAttribute("aria-invalid", String(told.field === "query"));
+    return;
+  }
+  field.removeAttribute("aria-invalid");
+  if (told.series === undefined) { panel.hidden = true; return; }
+  const list = make("ul", "");
+  list.append(...told.rows.map(line));
+  const parts = [make("p", "font-semibold", headline(told)), list];
+  if (told.series > told.rows.length) parts.push(make("p", "", `and ${told.series - told.rows.length} more`));
+  const drawn = told.spark && spark(told.spark);
+  if (drawn) parts.push(drawn);
+  panel.replaceChildren(...parts);
+}
+
+let timer = 0, asked = null;
+
+async function ask() {
+  asked?.abort();
+  const mine = (asked = new AbortController());
+  panel.setAttribute("aria-busy", "true");
+  try {
+    const answer = await fetch(field.dataset.previewUrl, { method: "POST", body: new FormData(form), credentials: "same-origin", signal: mine.signal });
+    if (!answer.ok || answer.redirected) throw new Error(`the server answered ${answer.status}`);
+    show(await answer.json());
+  } catch (error) {
+    if (error.name !== "AbortError") show({ field: "", error: error.message });
+  }
+}
+
+function later() {
+  clearTimeout(timer);
+  timer = setTimeout(ask, PAUSE_MS);
+}
+
+if (form) {
+  panel.hidden = true;
+  field.after(panel);
+  for (const name of ["input", "change"]) form.addEventListener(name, later);
+  // The parameters of another detector arrive after it was chosen.
+  new MutationObserver(later).observe(document.getElementById("id_params")?.parentElement ?? form, { childList: true });
+  ask();
+}
