@@ -83,7 +83,8 @@ def read(answer: dict[str, Any], origin: str) -> Answer:
         if any("histogram" in item or "histograms" in item for item in result):
             raise ObserveError("the query gives native histograms; ask for numbers, as with histogram_quantile()")
         series = tuple(
-            _samples(_storable(item["metric"]), item["values"] if kind == "matrix" else [item["value"]]) for item in result
+            _samples(_storable(item["metric"]), item["values"] if kind == "matrix" else [item["value"]])
+            for item in result
         )
         return Answer(kind=kind, series=series, warnings=warnings)
 
@@ -100,7 +101,7 @@ def _storable(found: object) -> Labels:
     `envelope` holds a lone surrogate. Raises TypeError, ObserveError."""
     sound = labels(found)
     if "\0" in "".join(sound) or "\0" in "".join(sound.values()):
-        raise ObserveError("a label of a series holds a NUL character, which cannot be stored; leave it out of the query")
+        raise ObserveError("a label of a series holds a NUL character, which cannot be stored; leave it out")
     return sound
 
 
