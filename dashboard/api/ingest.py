@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from datetime import UTC, datetime, timedelta
 
 from django.contrib.auth.decorators import login_not_required
@@ -13,6 +14,8 @@ from django.views.decorators.http import require_POST
 from remediation import doorbell
 from remediation.models import IngestToken
 from remediation.observe import alerts, payload
+
+log = logging.getLogger(__name__)
 
 BODY_LIMIT = 1024 * 1024
 """Alertmanager bounds its messages by `max_alerts`; a thousand alerts with rich annotations stay below this."""
@@ -35,7 +38,9 @@ def alertmanager(request: HttpRequest) -> HttpResponse:
     try:
         delivery = payload.webhook(body)
     except payload.PayloadError as error:
+        log.warning("source %s: a message is refused: %s", row.source, error)
         return _refused(400, str(error))
+    alerts.note_skipped(row.source, delivery)
     try:
         changed = alerts.store(row.source, delivery.alerts, now=now, pulled=False)
         _note_use(row, now=now)
@@ -45,7 +50,7 @@ def alertmanager(request: HttpRequest) -> HttpResponse:
         doorbell.ring("alerts_arrived", source_id=row.source_id)
     if delivery.truncated:
         doorbell.ring("pull_alerts", source_id=row.source_id)  # what was left out is asked for
-    return JsonResponse({"stored": len(delivery.alerts), "changed": len(changed)}, status=200)
+    return _stored(delivery, changed=len(changed))
 
 
 def bearer(request: HttpRequest) -> str:
@@ -66,6 +71,14 @@ def read_body(request: HttpRequest) -> bytes | None:
 def _note_use(row: IngestToken, *, now: datetime) -> None:
     if row.last_used_at is None or now - row.last_used_at > NOTE_USE_EVERY:
         IngestToken.objects.filter(pk=row.pk).update(last_used_at=now)
+
+
+def _stored(delivery: payload.Delivery, *, changed: int) -> JsonResponse:
+    """2xx although alerts were skipped: sent again, they would be no better."""
+    told: dict[str, object] = {"stored": len(delivery.alerts), "changed": changed, "skipped": delivery.skipped}
+    if delivery.skipped:
+        told["reason"] = delivery.reason
+    return JsonResponse(told, status=200)
 
 
 def _refused(status: int, text: str) -> JsonResponse:

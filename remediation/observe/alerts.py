@@ -6,6 +6,7 @@ message never fires an alert again that is over, while a pull that still shows i
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Collection, Iterable, Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Protocol
@@ -23,6 +24,9 @@ if TYPE_CHECKING:
     from remediation.observe.answers import Answer
     from remediation.observe.base import SeenAlert
     from remediation.observe.inventory import SeenRule
+    from remediation.observe.payload import Delivery
+
+log = logging.getLogger(__name__)
 
 FIRING = "firing"
 RESOLVED = "resolved"
@@ -40,7 +44,7 @@ Key = tuple[str, datetime]
 class Alerting(Protocol):
     """What is asked of a source's client."""
 
-    def alerts(self) -> list[SeenAlert]: ...
+    def alerts(self) -> Delivery: ...
 
     def rules(self) -> Sequence[SeenRule]: ...
 
@@ -50,7 +54,9 @@ class Alerting(Protocol):
 def pull(source: Source, client: Alerting, *, now: datetime) -> list[Alert]:
     """Read the source's alerts and settle them; the rows whose status changed. Raises ObserveError, then nothing is
     written: no answer says nothing about any alert."""
-    seen = client.alerts()
+    delivery = client.alerts()
+    note_skipped(source, delivery)
+    seen, unread = delivery.alerts, delivery.unread
     if not _gone(source, seen, now=now):
         return reconcile_pull(source, seen, now=now)
     # After a restart the source shows no alert until it has evaluated its rules, and none as firing that has to be
@@ -62,7 +68,14 @@ def pull(source: Source, client: Alerting, *, now: datetime) -> list[Alert]:
     unsettled = {
         rule.name for rule in rules if rule.health == "unknown" or (rule.state == "pending" and rule.name not in known)
     }
-    return reconcile_pull(source, seen, now=now, unsettled=unsettled, pending=pending)
+    # What could not be kept this time is there all the same: it is not over.
+    return reconcile_pull(source, seen, now=now, unsettled=unsettled, pending=pending | unread)
+
+
+def note_skipped(source: Source, delivery: Delivery) -> None:
+    """One line of the log for all alerts of a delivery that cannot be kept; those that can are kept without them."""
+    if delivery.skipped:
+        log.warning("source %s: %d alerts are left out, the first since %s", source, delivery.skipped, delivery.reason)
 
 
 def store(source: Source, seen: Iterable[SeenAlert], *, now: datetime, pulled: bool) -> list[Alert]:
@@ -103,7 +116,7 @@ def reconcile_pull(
 
     now: read before the source was asked, so that a message that came meanwhile is newer than the answer.
     unsettled: alert names whose rules the source has not evaluated since it started; their absence says nothing.
-    pending: fingerprints of alerts that are about to fire (again); until they do or do not, they keep their status.
+    pending: fingerprints of alerts that keep their status, since they are about to fire (again) or could not be read.
     """
     with transaction.atomic():
         changed = store(source, seen, now=now, pulled=True)

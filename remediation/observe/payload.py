@@ -1,6 +1,7 @@
 """Alerts as Alertmanager's webhook (version 4) and Prometheus' /api/v1/alerts send them. Pure.
 
-Strict about what matters, tolerant of fields it does not know. Formats:
+Strict about what matters, tolerant of fields it does not know. An alert that cannot be kept is left out and counted:
+one odd alert must not hide the others. Formats:
 https://prometheus.io/docs/alerting/latest/configuration/#webhook_config and .../prometheus/latest/querying/api/#alerts
 """
 
@@ -8,8 +9,8 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import urlsplit
@@ -17,6 +18,7 @@ from urllib.parse import urlsplit
 import orjson
 
 from remediation.observe.base import SeenAlert
+from remediation.series import fingerprint
 
 MAX_SENT = 1000
 MAX_PULLED = 50_000
@@ -38,14 +40,23 @@ class PayloadError(ValueError):
 
 @dataclass(frozen=True, kw_only=True)
 class Delivery:
-    """One webhook call. truncated: how many alerts Alertmanager left out, so that a pull is needed."""
+    """One webhook call, or one answer.
+
+    truncated: how many alerts Alertmanager left out, so that a pull is needed. skipped: how many cannot be kept.
+    reason: why not the first of them. unread: fingerprints of those whose labels could be read: they are there all the
+    same.
+    """
 
     alerts: list[SeenAlert]
     truncated: int = 0
+    skipped: int = 0
+    reason: str = ""
+    unread: frozenset[str] = frozenset()
 
 
 def webhook(body: bytes) -> Delivery:
-    """The alerts of a webhook's body. Raises PayloadError; its size is the caller's concern."""
+    """The alerts of a webhook's body. Raises PayloadError for the whole of it, or when none of its alerts can be kept;
+    its size is the caller's concern."""
     try:
         message = orjson.loads(body)
     except ValueError:
@@ -57,12 +68,16 @@ def webhook(body: bytes) -> Delivery:
     truncated = message.get("truncatedAlerts", 0) or 0
     if not isinstance(truncated, int) or isinstance(truncated, bool) or truncated < 0:
         raise PayloadError("truncatedAlerts is not a count")
-    return Delivery(alerts=[_sent(item) for item in _items(message.get("alerts"), limit=MAX_SENT)], truncated=truncated)
+    delivery = _each(_items(message.get("alerts"), limit=MAX_SENT), _sent)
+    if delivery.skipped and not delivery.alerts:
+        raise PayloadError(delivery.reason)
+    return replace(delivery, truncated=truncated)
 
 
-def prometheus_alerts(items: object) -> list[SeenAlert]:
-    """The firing ones of /api/v1/alerts: pending ones have not lasted yet. Raises PayloadError."""
-    return [_evaluated(item) for item in _items(items, limit=MAX_PULLED) if item.get("state") == "firing"]
+def prometheus_alerts(items: object) -> Delivery:
+    """The firing ones of /api/v1/alerts: pending ones have not lasted yet. Raises PayloadError for the whole list."""
+    found = _items(items, limit=MAX_PULLED)
+    return _each([item for item in found if not isinstance(item, dict) or item.get("state") == "firing"], _evaluated)
 
 
 def timestamp(text: object) -> float | None:
@@ -81,12 +96,40 @@ def timestamp(text: object) -> float | None:
         raise PayloadError("a time does not exist") from None
 
 
-def _items(items: object, *, limit: int) -> list[Mapping[str, Any]]:
-    if not isinstance(items, list) or not all(isinstance(item, dict) for item in items):
+def _items(items: object, *, limit: int) -> list[object]:
+    if not isinstance(items, list):
         raise PayloadError("alerts is not a list of objects")
     if len(items) > limit:
         raise PayloadError(f"more than {limit} alerts at once; max_alerts in Alertmanager's webhook bounds them")
     return items
+
+
+def _each(items: list[object], read: Callable[[Mapping[str, Any]], SeenAlert]) -> Delivery:
+    """Every alert that can be kept, and how many cannot."""
+    alerts: list[SeenAlert] = []
+    unread: set[str] = set()
+    reason = ""
+    for item in items:
+        try:
+            alerts.append(read(_object(item)))
+        except PayloadError as error:
+            reason = reason or str(error)
+            unread |= _identity(item)
+    return Delivery(alerts=alerts, skipped=len(items) - len(alerts), reason=reason, unread=frozenset(unread))
+
+
+def _object(item: object) -> Mapping[str, Any]:
+    if not isinstance(item, dict):
+        raise PayloadError("alerts is not a list of objects")
+    return item
+
+
+def _identity(item: object) -> set[str]:
+    """Which alert it is, when that much can be read."""
+    try:
+        return {fingerprint(_labels(_object(item).get("labels")))}
+    except PayloadError:
+        return set()
 
 
 def _sent(item: Mapping[str, Any]) -> SeenAlert:
@@ -147,7 +190,7 @@ def _pairs(found: object, what: str) -> dict[str, str]:
     if len(found) > MAX_LABELS:
         raise PayloadError(f"an alert has more than {MAX_LABELS} {what}s")
     if any("\0" in name or "\0" in value for name, value in found.items()):
-        raise PayloadError(f"a NUL character in a {what}")
+        raise PayloadError(f"a NUL character in the {what}s")
     return found
 
 

@@ -13,7 +13,7 @@ from urllib3.util import Retry
 from remediation.exceptions import ConfigurationError, ObserveError, QueryRefused, SourceFailed
 from remediation.observe import answers, inventory, payload, promql
 from remediation.observe.answers import Answer
-from remediation.observe.base import Access, SeenAlert
+from remediation.observe.base import Access
 from remediation.observe.inventory import SeenRule, SeenTarget
 from remediation.observe.session import Bounded, refuse_link_local
 
@@ -71,13 +71,13 @@ class Prometheus(PrometheusConnect):
         times = {"start": f"{start:.3f}", "end": f"{end:.3f}", "step": f"{step_s:.3f}"}
         return self._query("/api/v1/query_range", query, times)
 
-    def alerts(self) -> list[SeenAlert]:
-        """The alerts that fire now, as the source itself evaluated them."""
+    def alerts(self) -> payload.Delivery:
+        """The alerts that fire now, as the source itself evaluated them; those that cannot be kept are counted."""
         items = answers.part(self._get("/api/v1/alerts"), "alerts", list, self.origin)
         try:
             return payload.prometheus_alerts(items)
         except payload.PayloadError as error:
-            raise ObserveError(f"{self.origin} sends an alert that cannot be read: {error}") from None
+            raise ObserveError(f"{self.origin} sends alerts that cannot be read: {error}") from None
 
     def rules(self) -> list[SeenRule]:
         """The alerting and recording rules of the source."""

@@ -75,7 +75,7 @@ def alert(status: str = "firing", **fields: Any) -> dict[str, Any]:
 
 def test_message_is_stored_and_rung_for(post: Post, source: Source, rung: list[Any]) -> None:
     response = post(message(alert(), unknown_field={"new": True}))
-    assert (response.status_code, response.json()) == (200, {"stored": 1, "changed": 1})
+    assert (response.status_code, response.json()) == (200, {"stored": 1, "changed": 1, "skipped": 0})
     row = Alert.objects.get()
     assert (row.source, row.status, row.labels["alertname"], row.ends_at) == (source, "firing", "CartDown", None)
     assert rung == [("alerts_arrived", {"source_id": source.pk})]
@@ -203,6 +203,36 @@ def test_senseless_body_is_400_with_reason(post: Post, body: Any, words: str) ->
     response = post(body)
     assert (response.status_code, words in response.json()["error"]) == (400, True), response.content
     assert not Alert.objects.exists()
+
+
+@pytest.mark.parametrize(
+    ("odd", "words"),
+    [
+        (alert(labels={"http.status": "500"}), "'http.status' is not a label name"),
+        (alert(labels={"a": "x" * 2001}), "the value of label a is longer than 2000 characters"),
+        (alert(labels={"a": "x\0"}), "a NUL character in the labels"),
+        (alert(startsAt="yesterday"), "a time is not written like 2026-01-31T12:00:00Z"),
+        (7, "alerts is not a list of objects"),
+    ],
+)
+def test_odd_alert_does_not_lose_the_others(
+    post: Post, odd: Any, words: str, rung: list[Any], caplog: pytest.LogCaptureFixture
+) -> None:
+    response = post(message(odd, alert(), odd))
+    assert (response.status_code, response.json()) == (
+        200,
+        {"stored": 1, "changed": 1, "skipped": 2, "reason": words},
+    )
+    assert [row.labels["alertname"] for row in Alert.objects.all()] == ["CartDown"]
+    assert [bell for bell, _ in rung] == ["alerts_arrived"]
+    assert [item.getMessage() for item in caplog.records] == [
+        f"source prom: 2 alerts are left out, the first since {words}"
+    ]
+
+
+def test_message_without_alerts_is_200(post: Post, rung: list[Any]) -> None:
+    response = post(message())
+    assert (response.status_code, response.json(), rung) == (200, {"stored": 0, "changed": 0, "skipped": 0}, [])
 
 
 def test_many_alerts_in_one_message_are_400_or_stored_in_full(post: Post) -> None:

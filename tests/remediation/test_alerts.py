@@ -6,16 +6,18 @@ import itertools
 import math
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import numpy as np
 import pytest
 
-from remediation.exceptions import ObserveError
+from remediation.exceptions import ObserveError, SourceFailed
 from remediation.models import Alert, Rule, SeriesState, Source
 from remediation.observe import alerts
 from remediation.observe.answers import Answer, Samples
 from remediation.observe.base import SeenAlert
 from remediation.observe.inventory import SeenRule
+from remediation.observe.payload import Delivery, prometheus_alerts
 from remediation.series import fingerprint
 from remediation.states import Phase
 
@@ -157,15 +159,21 @@ def test_pull_before_rules_were_evaluated_resolves_nothing(source: Source) -> No
 
 
 class Prometheus:
-    """A source that shows no firing alert. pending: the alerts that are about to fire."""
+    """A source that shows no firing alert but these. pending: the alerts that are about to fire."""
 
-    def __init__(self, *rules: SeenRule, pending: tuple[dict[str, str], ...] = (), down: bool = False) -> None:
-        self.seen, self.pending, self.down = rules, pending, down
+    def __init__(
+        self,
+        *rules: SeenRule,
+        firing: tuple[dict[str, Any], ...] = (),
+        pending: tuple[dict[str, str], ...] = (),
+        down: bool = False,
+    ) -> None:
+        self.seen, self.firing, self.pending, self.down = rules, firing, pending, down
 
-    def alerts(self) -> list[SeenAlert]:
+    def alerts(self) -> Delivery:
         if self.down:
-            raise ObserveError("connection refused")
-        return []
+            raise SourceFailed("connection refused")
+        return prometheus_alerts([item | {"state": "firing"} for item in self.firing])
 
     def rules(self) -> tuple[SeenRule, ...]:
         return self.seen
@@ -197,6 +205,24 @@ def test_pull_after_a_restart_resolves_nothing_that_is_pending_again(source: Sou
     changed = alerts.pull(source, Prometheus(rule("CartDown", state="pending"), pending=(CART,)), now=at(15))
     assert [row.labels for row in changed] == [other]
     assert [row.status for row in alerts.pull(source, Prometheus(rule("CartDown")), now=at(30))] == ["resolved"]
+
+
+ACTIVE: dict[str, Any] = {"labels": CART, "activeAt": START.isoformat()}
+ODD: dict[str, Any] = {"labels": {"alertname": "B", "http.status": "500"}, "activeAt": START.isoformat()}
+
+
+def test_pull_keeps_the_others_beside_an_odd_alert(source: Source, caplog: pytest.LogCaptureFixture) -> None:
+    alerts.pull(source, Prometheus(firing=(ODD, ACTIVE, ODD)), now=at(0))
+    assert [row.labels for row in Alert.objects.all()] == [CART]
+    assert [record.getMessage() for record in caplog.records] == [
+        "source prom: 2 alerts are left out, the first since 'http.status' is not a label name"
+    ]
+
+
+def test_pull_does_not_resolve_what_it_shows_but_cannot_keep(source: Source) -> None:
+    alerts.pull(source, Prometheus(firing=(ACTIVE,)), now=at(0))
+    assert alerts.pull(source, Prometheus(firing=(ACTIVE | {"activeAt": "soon"},)), now=at(15)) == []
+    assert statuses() == ["firing"]
 
 
 def test_pull_with_no_answer_changes_nothing(source: Source) -> None:

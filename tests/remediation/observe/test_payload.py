@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from remediation.observe.base import SeenAlert
-from remediation.observe.payload import PayloadError, prometheus_alerts, timestamp, webhook
+from remediation.observe.payload import Delivery, PayloadError, prometheus_alerts, timestamp, webhook
+from remediation.series import fingerprint
 
 ALERT: dict[str, Any] = {
     "status": "firing",
@@ -152,9 +153,46 @@ def test_timestamp(text: str, seconds: float | None) -> None:
 def test_prometheus_alerts_are_the_firing_ones(value: object, number: float | None) -> None:
     item = {"labels": {"alertname": "A"}, "annotations": {}, "activeAt": "1970-01-01T00:00:07Z", "value": value}
     found = prometheus_alerts([item | {"state": "firing"}, item | {"state": "pending"}])
-    assert found == [SeenAlert(labels={"alertname": "A"}, status="firing", starts_at=7.0, value=number)]
+    assert found.alerts == [SeenAlert(labels={"alertname": "A"}, status="firing", starts_at=7.0, value=number)]
 
 
 def test_prometheus_alerts_of_a_storm_stay_readable() -> None:
     item = {"labels": {"alertname": "A"}, "state": "firing", "activeAt": "1970-01-01T00:00:07Z"}
-    assert len(prometheus_alerts([item] * 10_000)) == 10_000
+    assert len(prometheus_alerts([item] * 10_000).alerts) == 10_000
+
+
+ODD: list[tuple[object, str]] = [
+    ({"labels": {"alertname": "B", "http.status": "500"}}, "'http.status' is not a label name"),
+    ({"labels": {"alertname": "B", "größe": "5"}}, "'größe' is not a label name"),
+    ({"labels": {"alertname": "x" * 2001}}, "the value of label alertname is longer than 2000 characters"),
+    ({"labels": {"alertname": "B\0"}}, "a NUL character in the labels"),
+    ({"startsAt": "yesterday", "activeAt": "yesterday"}, "a time is not written like 2026-01-31T12:00:00Z"),
+    ({"annotations": {"summary": "\0"}}, "a NUL character in the annotations"),
+    (5, "alerts is not a list of objects"),
+]
+
+
+@pytest.mark.parametrize(("odd", "reason"), ODD)
+def test_one_odd_alert_is_skipped_and_counted(odd: Any, reason: str) -> None:
+    good = ALERT | {"state": "firing", "activeAt": ALERT["startsAt"]}
+    alert = good | odd if isinstance(odd, dict) else odd
+    for found in (
+        webhook(json.dumps(MESSAGE | {"alerts": [good, alert, good]}).encode()),
+        prometheus_alerts([alert, good, good]),
+    ):
+        assert (len(found.alerts), found.skipped, found.reason) == (2, 1, reason)
+
+
+def test_a_skipped_alert_is_still_known_by_its_labels() -> None:
+    item = {"labels": {"alertname": "A"}, "state": "firing", "activeAt": "yesterday"}
+    found = prometheus_alerts([item, item | {"labels": {"a b": "c"}}])
+    assert found == Delivery(
+        alerts=[],
+        skipped=2,
+        reason="a time is not written like 2026-01-31T12:00:00Z",
+        unread=frozenset({fingerprint({"alertname": "A"})}),
+    )
+
+
+def test_webhook_without_alerts_is_sound() -> None:
+    assert webhook(b'{"version":"4","alerts":[]}') == Delivery(alerts=[])

@@ -62,7 +62,7 @@ def source(toy: Toy, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Prome
         config = CONFIG.format(toy=server.url.removeprefix("http://"))
         with prometheus_running(str(tools.find("prometheus")), folder, config) as url:
             client = Prometheus(Access(url=url, timeout_s=5.0, stale_after_s=2.0))
-            wait_until(client.alerts)
+            wait_until(lambda: client.alerts().alerts)
             wait_until(lambda: len(client.instant("toy_value", at=time.time()).series))
             yield client
 
@@ -127,7 +127,7 @@ def test_a_query_that_takes_too_long_is_not_the_sources_failure(source: Promethe
 
 
 def test_alerts_are_those_that_fire(source: Prometheus) -> None:
-    [alert] = source.alerts()
+    [alert] = source.alerts().alerts
     assert alert.labels["alertname"] == "ToyFiring" and alert.labels["severity"] == "critical"
     assert (alert.status, alert.value, alert.annotations) == ("firing", 7.0, {"summary": "it is 7"})
     assert 0 < time.time() - alert.starts_at < 60
