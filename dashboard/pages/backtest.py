@@ -345,9 +345,15 @@ def _action(one: dict[str, Any]) -> dict[str, Any]:
         "said": one["reason"] if one["outcome"] == "impossible" else SIMULATED.get(one["outcome"], one["reason"]),
         "planned": _moment(one["planned_at"]),
         "effect": _moment(one["effect_at"]),
-        "waited": span(one["effect_at"] - one["planned_at"]) if one["effect_at"] is not None else "",
+        "waited": _waited(one),
         "holds": holds,
     }
+
+
+def _waited(one: dict[str, Any]) -> str:
+    """From the plan to the effect, where that is worth a word."""
+    waited = (one["effect_at"] or 0.0) - one["planned_at"]
+    return span(waited) if waited >= 1 else ""
 
 
 def _moment(at: float | None) -> datetime | None:
