@@ -10,7 +10,6 @@ from collections.abc import Iterator
 
 from remediation import registry, texts
 from remediation.detect.phase import Standing, advance
-from remediation.episodes import Judged, judged_series, missing
 from remediation.exceptions import ConfigurationError, ObserveError
 from remediation.observe import window
 from remediation.observe.base import Access, Question
@@ -21,6 +20,7 @@ from remediation.rules.declared import Declared, Recording
 from remediation.rules.export import span
 from remediation.rules.notation import Mark
 from remediation.series import fingerprint
+from remediation.standings import Judged, judged_series, missing
 from remediation.states import Phase, Verdict
 
 LOOKBACK_S = 300.0

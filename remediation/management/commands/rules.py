@@ -132,7 +132,7 @@ class Command(TeachingCommand):
             rules = rules.filter(managed_by=owner)
         chosen = [rule for rule in rules if not plain or export.for_prometheus(rule)]
         if len(chosen) < len(rules):
-            self.stderr.write(f"Left out {len(rules) - len(chosen)} rules that Prometheus cannot evaluate.")
+            self.stderr.write(f"Left out {_count(len(rules) - len(chosen), 'rule')} that Prometheus cannot evaluate.")
         self.stdout.write(export.as_text(chosen, plain=plain), ending="")
 
     def diff(self, *, files: list[str], no_split: bool, **options: Any) -> None:
@@ -171,9 +171,9 @@ class Command(TeachingCommand):
             wrong = asking.refused(client_for(find_source(source)), found.rules, now=now)
             if wrong:
                 raise CommandError("\n".join(map(str, wrong)))
-        recorded = len(found.recordings)
-        asked = f", and {source} understands every query" if source else ""
-        self.stdout.write(f"{len(found.rules)} rules are right{asked}; {recorded} recording rules are skipped.")
+        asked = f"; {source} understands every query" if source else ""
+        skipped = f"; {_count(len(found.recordings), 'recording rule')} skipped" if found.recordings else ""
+        self.stdout.write(f"Nothing is wrong with {_count(len(found.rules), 'rule')}{asked}{skipped}.")
 
     def test(self, *, files: list[str], **options: Any) -> None:
         failed = 0
@@ -189,7 +189,7 @@ class Command(TeachingCommand):
             if not failures:
                 self.stdout.write("  SUCCESS")
         if failed:
-            raise CommandError(f"{failed} {'expectation was' if failed == 1 else 'expectations were'} not met.")
+            raise CommandError(f"Not met: {_count(failed, 'expectation')}.")
 
     def library(self, *, action: str, name: str, yes: bool, **options: Any) -> None:
         if action == "list":
@@ -210,6 +210,10 @@ class Command(TeachingCommand):
         for note in found.notes:
             self.stderr.write(f"note: {note}")
         return found
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number} {what}{'' if number == 1 else 's'}"
 
 
 def _files(parser: ArgumentParser) -> None:

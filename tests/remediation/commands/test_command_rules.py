@@ -98,7 +98,7 @@ def test_a_rule_made_by_hand_is_left_alone(file: Path, source: Source) -> None:
 def test_a_folder_stands_for_its_files(file: Path) -> None:
     (file.parent / "b.yaml").write_text("groups: [{name: h, rules: [{alert: B, expr: b}]}]")
     (file.parent / "c.txt").write_text("no yaml: [")
-    assert run("check", file.parent)[0] == "2 rules are right; 1 recording rules are skipped.\n"
+    assert run("check", file.parent)[0] == "Nothing is wrong with 2 rules; 1 recording rule skipped.\n"
 
 
 def test_no_split_keeps_expressions_whole(file: Path) -> None:
