@@ -10,7 +10,7 @@ from typing import Any
 from django import forms
 from django.contrib import messages
 from django.contrib.auth.decorators import permission_required
-from django.core.exceptions import PermissionDenied
+from django.core.exceptions import BadRequest, PermissionDenied
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.utils import timezone
@@ -99,7 +99,8 @@ def backtest(request: HttpRequest, pk: int) -> HttpResponse:
         if form.is_valid() and params.is_valid():
             return _start(request, rule, form, params)
     else:
-        initial = {"for_s": rule.for_s, "keep_firing_for_s": rule.keep_firing_for_s, "playbook": fitting}
+        spans = {name: f"{getattr(rule, name):g}" for name in ("for_s", "keep_firing_for_s")}
+        initial = spans | {"playbook": fitting}
         form, params = BacktestForm(initial=initial | {"range": "21600"}), _params_form(rule)
     past = Backtest.objects.filter(rule=rule).select_related("playbook").defer("result")[:10]
     context = {"page": "rules", "rule": rule, "form": form, "params": params, "fitting": fitting, "past": past}
@@ -145,7 +146,8 @@ def result(request: HttpRequest, pk: int) -> HttpResponse:
     row = _found(pk)
     context: dict[str, Any] = {"page": "rules", "row": row, "rule": row.rule, "changes": _changes(row)}
     if row.result:
-        context |= _shown(row, row.result, request.GET.get("series", ""))
+        wanted = request.GET.get("series", "")
+        context |= _shown(row.result, wanted) | _near(row.result, wanted, request.GET.get("near", ""))
     return render(request, "backtest/result.html", context)
 
 
@@ -189,7 +191,7 @@ def cancel(request: HttpRequest, pk: int) -> HttpResponse:
 def series(request: HttpRequest, pk: int, name: str) -> JsonResponse:
     """One series with its band, and what the backtest says happened to it."""
     row = _found(pk)
-    start, end = row.start.timestamp(), row.end.timestamp()
+    start, end = _range(request, row)
     answer: dict[str, Any] = {"open": False, "now": timezone.now().timestamp(), "markers": _markers(row, name)}
     try:
         found = history(row.as_rule(), fingerprint=name, start=start, end=end, points=800)
@@ -197,6 +199,17 @@ def series(request: HttpRequest, pk: int, name: str) -> JsonResponse:
         return JsonResponse(answer | {"error": str(error), "times": []})
     told = {"times": found.times, "values": found.values, "lower": found.lower, "upper": found.upper}
     return JsonResponse(answer | told | {"note": found.note})
+
+
+def _range(request: HttpRequest, row: Backtest) -> tuple[float, float]:
+    """What the chart asks for, inside what was backtested."""
+    first, last = row.start.timestamp(), row.end.timestamp()
+    try:
+        start, end = float(request.GET.get("start") or first), float(request.GET.get("end") or last)
+    except ValueError:
+        raise BadRequest("start and end are seconds since the epoch") from None
+    start, end = max(start, first), min(end, last)
+    return (start, end) if end - start >= 1 else (first, last)
 
 
 def _markers(row: Backtest, name: str) -> list[dict[str, Any]]:
@@ -238,7 +251,7 @@ class Lane:
     chosen: bool
 
 
-def _shown(row: Backtest, told: dict[str, Any], wanted: str) -> dict[str, Any]:
+def _shown(told: dict[str, Any], wanted: str) -> dict[str, Any]:
     sums = told["sums"]
     names = [one["fingerprint"] for one in sums]
     chosen = wanted if wanted in names else (names[0] if names else "")
@@ -258,6 +271,16 @@ def _shown(row: Backtest, told: dict[str, Any], wanted: str) -> dict[str, Any]:
         "alone_half": span(told["half_within_s"]),
         "alone_most": span(told["most_within_s"]),
     }
+
+
+def _near(told: dict[str, Any], name: str, at: str) -> dict[str, Any]:
+    """The part of the range that the chart shows: all of it, or one episode with its surroundings."""
+    for one in told["episodes"]:
+        if one["fingerprint"] == name and at and repr(one["pending_at"]) == at:
+            around = max(3 * ((one["ended_at"] or told["end"]) - one["pending_at"]), 120.0)
+            end = min((one["ended_at"] or told["end"]) + around, told["end"])
+            return {"near": True, "shown_from": max(one["pending_at"] - around, told["start"]), "shown_to": end}
+    return {"near": False, "shown_from": told["start"], "shown_to": told["end"]}
 
 
 def _common(labels: list[dict[str, str]]) -> set[str]:
@@ -305,7 +328,7 @@ def _bars(episode: dict[str, Any], told: dict[str, Any]) -> list[Bar]:
 
 def _bar(kind: str, start: float, end: float, told: dict[str, Any], title: str) -> Bar:
     scale = WIDTH / max(told["end"] - told["start"], 1e-9)
-    width = max((end - start) * scale, THINNEST)
+    width = max((end - start) * scale, 2.5 * THINNEST if kind == "action" else THINNEST)
     x = min((start - told["start"]) * scale, WIDTH - width)
     return Bar(kind=kind, x=f"{max(x, 0):.2f}", width=f"{width:.2f}", title=title)
 

@@ -211,3 +211,16 @@ def test_the_chart_marks_what_would_have_happened(client: Client, rule: Rule, mo
     assert [mark["tone"] for mark in answer["markers"]] == ["firing", "repairing", "ok"]
     assert answer["times"] == []
     assert answer["error"]
+
+
+def test_the_chart_goes_near_an_episode_and_stays_inside_the_range(client: Client, rule: Rule) -> None:
+    row = a_backtest(rule, state="done")
+    row.result = told(row)
+    row.save()
+    client.force_login(factories.a_user("viewer"))
+    at = row.result["episodes"][0]["pending_at"]
+    page = client.get(f"/backtests/{row.pk}/?series={NAME}&near={at!r}").content.decode()
+    assert f'data-start="{at - 210!r}" data-end="{at + 280!r}"' in page
+    for query in ("start=nan&end=1e400", "start=5&end=6", "start=-1e300", ""):
+        assert client.get(f"/backtests/{row.pk}/series/{NAME}.json?{query}").status_code == 200
+    assert client.get(f"/backtests/{row.pk}/series/{NAME}.json?start=x").status_code == 400
