@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import logging
 import math
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -11,14 +13,15 @@ import numpy as np
 
 from remediation import registry
 from remediation.detect.base import Verdicts
-from remediation.episodes import finite, judged_series
-from remediation.exceptions import ConfigurationError, HomeostatError, ObserveError, QueryRefused
-from remediation.models import Incident, Rule, SourceStatus
+from remediation.exceptions import ConfigurationError, HomeostatError, ObserveError, SourceFailed
+from remediation.models import Incident, Rule, Source, SourceStatus
 from remediation.observe import alerts, window
 from remediation.observe.base import Question
 from remediation.observe.clients import client_for, note_answer, note_failure
+from remediation.observe.gate import gate_of
 from remediation.series import Floats, Matrix
 from remediation.series import fingerprint as fingerprint_of
+from remediation.standings import finite, judged_series
 from remediation.states import Verdict
 from remediation.verify.recovery import Look
 
@@ -37,16 +40,24 @@ def fetch(rule: Rule, *, now: datetime) -> Matrix:
         step_s=detector.step_s(params),
         needs_liveness=detector.needs_liveness,
     )
+    with asking(rule.source, now=now):
+        return window.fetch(client_for(rule.source), question, now=now.timestamp())
+
+
+@contextmanager
+def asking(source: Source, *, now: datetime) -> Iterator[None]:
+    """Ask a source within this: through its gate, and with a note of whether it answers. What is wrong with one
+    question (bad PromQL, a warning, too much of it) says nothing about the source."""
     try:
-        matrix = window.fetch(client_for(rule.source), question, now=now.timestamp())
-    except QueryRefused:
-        note_answer(rule.source, now=now)
+        with gate_of(source.pk).question():
+            yield
+    except SourceFailed as error:
+        note_failure(source, str(error), now=now)
         raise
-    except ObserveError as error:
-        note_failure(rule.source, str(error), now=now)
+    except ObserveError:
+        note_answer(source, now=now)
         raise
-    note_answer(rule.source, now=now)
-    return matrix
+    note_answer(source, now=now)
 
 
 def _fetch_alerts(rule: Rule, *, now: datetime) -> Matrix:
@@ -70,7 +81,8 @@ def ask(incident: Incident, *, now: datetime) -> Look:
     at = now.timestamp()
     try:
         if registry.detector(rule.detector).source == "alerts":
-            alerts.pull(rule.source, client_for(rule.source), now=now)
+            with asking(rule.source, now=now):
+                alerts.pull(rule.source, client_for(rule.source), now=now)
         matrix = fetch(rule, now=now)
         detector = registry.detector(rule.detector)
         verdicts = detector.judge(matrix, detector.parse(rule.params))

@@ -25,11 +25,19 @@ from remediation.models import (
     change,
     record,
 )
-from remediation.states import REMEDIATION_LIVE, Outcome, RemediationState, Verdict
+from remediation.states import REMEDIATION_LIVE, IncidentState, Outcome, RemediationState, Verdict
 from remediation.targets.base import Call
 
 LOOK_AGAIN = timedelta(seconds=5)
 """When an incident that waits for something (an attached repair, an unknown verdict) is looked at again."""
+UNTOUCHED_AGAIN = timedelta(seconds=5)
+"""How long a runtime that refused, or could not be looked at, is left alone."""
+DECIDES_WITHIN = timedelta(seconds=30)
+"""A decision that is not written by then is taken again by whoever comes next."""
+UNSEEN_FOR = timedelta(minutes=5)
+"""An incident that nobody can see for longer than this is for a person."""
+LONGEST_WAIT = timedelta(minutes=5)
+"""The longest wait that is written here. One that is longer comes from a clock that was since set back."""
 UNSERVED_AGAIN = timedelta(seconds=60)
 """When an incident that nothing serves is: a playbook or a target may have been added meanwhile."""
 
@@ -45,21 +53,56 @@ class Case:
 
 def decide(incident: Incident, *, now: datetime) -> None:
     """One decision about one firing incident without a live remediation. Leaves a decision record either way."""
+    if not _mine(incident, now=now):
+        return
     match = choose_playbook(incident, Playbook.objects.filter(enabled=True).order_by("-priority", "pk"))
     case = Case(incident=incident, match=match, now=now)
-    if match.playbook is None:
+    unseen = _unseen(incident, now=now)
+    if unseen:
+        call_person(incident, unseen, now=now)
+    elif match.playbook is None:
         _did_nothing(case, f"Did nothing: no playbook serves {incident.rule.name}. {neighbours(incident)}".strip())
-        return
-    past = list(incident.remediations.order_by("pk"))
-    steps = list(match.playbook.steps.order_by("position"))
+    else:
+        _climb(case, match.playbook)
+
+
+def _mine(incident: Incident, *, now: datetime) -> bool:
+    """Claim this decision by compare-and-set: looking at targets takes time, and whoever rings meanwhile must not
+    decide as well. The claim runs out by itself, in case this process does not live to the end of it."""
+    due = incident.decide_at
+    if due is None or now < due <= now + LONGEST_WAIT:
+        return False
+    undecided = Incident.objects.filter(pk=incident.pk, state=IncidentState.FIRING, needs_person=False, decide_at=due)
+    return bool(undecided.update(decide_at=now + DECIDES_WITHIN))
+
+
+def _unseen(incident: Incident, *, now: datetime) -> str:
+    """Why nothing will ever see the end of this incident; empty while something may."""
+    if not (incident.rule.enabled and incident.rule.source.enabled):
+        return "Its rule is off, so nothing sees its end. Switch it on, or close this by hand."
+    if incident.verdict != Verdict.UNKNOWN:
+        return ""
+    state = SeriesState.objects.filter(rule_id=incident.rule_id, fingerprint=incident.fingerprint).first()
+    if state is not None and now.timestamp() - state.verdict_since < UNSEEN_FOR.total_seconds():
+        return ""
+    minutes = UNSEEN_FOR.total_seconds() / 60
+    return f"Unknown for over {minutes:.0f} min: {incident.reason}. If it is gone, close this by hand."
+
+
+def _climb(case: Case, playbook: Playbook) -> None:
+    """The next rung of the playbook's ladder, when there is one and the condition is bad now."""
+    incident, now = case.incident, case.now
+    past = list(incident.remediations.filter(playbook=playbook).order_by("pk"))
+    steps = list(playbook.steps.order_by("position"))
     rung = next_rung(steps, past, bad_again=_bad_again(incident, past))
     if isinstance(rung, Stop):
         _stop(case, rung, past)
-        return
-    if incident.verdict != Verdict.BAD:  # unknown, or on its way to being over: neither is a reason to act
+    elif incident.verdict != Verdict.BAD:  # unknown, or on its way to being over: neither is a reason to act
         _look_again(incident, now=now)
-        return
-    _take(case, match.playbook, rung)
+    elif past and past[-1].state == RemediationState.FAILED and now - past[-1].state_since < UNTOUCHED_AGAIN:
+        _look_again(incident, after=UNTOUCHED_AGAIN - (now - past[-1].state_since), now=now)
+    else:
+        _take(case, playbook, rung)
 
 
 def _bad_again(incident: Incident, past: Sequence[Remediation]) -> bool:

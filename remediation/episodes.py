@@ -1,19 +1,16 @@
-"""From verdicts to episodes: where each series stands, and which incidents that opens and ends."""
+"""From verdicts to episodes: which incidents an evaluation opens, moves on and ends."""
 
 from __future__ import annotations
 
-import math
-from dataclasses import dataclass
 from datetime import datetime
+from functools import cached_property
 from typing import Any
 
 from django.db import transaction
 
 from remediation import texts
-from remediation.conf import FORGET_AFTER_S
 from remediation.decide.match import service_of
 from remediation.detect.base import Verdicts
-from remediation.detect.phase import Standing, advance
 from remediation.doorbell import ring_after_commit
 from remediation.exceptions import Conflict
 from remediation.models import (
@@ -22,63 +19,28 @@ from remediation.models import (
     Incident,
     Remediation,
     Rule,
+    RuleVersion,
     SeriesState,
     Service,
     change,
     record,
+    record_all,
 )
-from remediation.series import fingerprint
-from remediation.states import Code, IncidentState, Outcome, Phase, RemediationState, Verdict
-
-REFRESH_S = 10.0
-"""A series whose verdict does not change is written again after this many seconds, so that its value stays current."""
-
-STATE_FIELDS = (
-    *("labels", "phase", "phase_since", "verdict", "verdict_since", "judged_at"),
-    *("value", "score", "lower", "upper", "reason"),
+from remediation.standings import (
+    REFRESH_S,
+    Judged,
+    Tally,
+    forget_replaced,
+    forget_well,
+    judged_series,
+    missing,
+    write_states,
 )
+from remediation.states import REMEDIATION_LIVE, IncidentState, Outcome, Phase, RemediationState, Verdict
 
-
-@dataclass(frozen=True, kw_only=True)
-class Judged:
-    """One series, judged."""
-
-    labels: dict[str, str]
-    verdict: Verdict
-    value: float | None = None
-    score: float | None = None
-    lower: float | None = None
-    upper: float | None = None
-    reason: str
-
-
-@dataclass(frozen=True, kw_only=True)
-class Tally:
-    series: int
-    bad: int
-    unknown: int
-    changed: bool
-
-
-def finite(number: float) -> float | None:
-    """A number that a database and JSON can hold."""
-    return float(number) if math.isfinite(number) else None
-
-
-def judged_series(verdicts: Verdicts) -> dict[str, Judged]:
-    """By fingerprint."""
-    return {
-        fingerprint(labels): Judged(
-            labels=dict(labels),
-            verdict=Code(int(verdicts.codes[i])).verdict,
-            value=finite(verdicts.values[i]),
-            score=finite(verdicts.scores[i]),
-            lower=finite(verdicts.lower[i]),
-            upper=finite(verdicts.upper[i]),
-            reason=verdicts.reasons[i],
-        )
-        for i, labels in enumerate(verdicts.labels)
-    }
+MANY = 50
+"""With more open incidents of one rule than this, what has not changed is written every REFRESH_S only."""
+MEASURED = ("verdict", "value", "score", "lower", "upper", "reason", "judged_at")
 
 
 def take_in(rule: Rule, verdicts: Verdicts | None, *, why_not: str, now: datetime) -> Tally:
@@ -89,12 +51,12 @@ def take_in(rule: Rule, verdicts: Verdicts | None, *, why_not: str, now: datetim
     judged = judged_series(verdicts) if verdicts is not None else {}
     with transaction.atomic():
         known = {row.fingerprint: row for row in SeriesState.objects.filter(rule=rule)}
-        _forget_replaced(rule, known, judged, now=now)
-        _forget(known, judged, verdicts, now=now)
+        forget_replaced(rule, known, judged, now=now)
+        forget_well(known, judged, verdicts, now=now)
         for name, row in known.items():
             if name not in judged:
                 judged[name] = missing(row.labels, verdicts, why_not=why_not)
-        changed = _write_states(rule, known, judged, now=now)
+        changed = write_states(rule, known, judged, now=now)
         _write_incidents(rule, known, judged, now=now)
     verdict_list = [one.verdict for one in judged.values()]
     return Tally(
@@ -105,127 +67,99 @@ def take_in(rule: Rule, verdicts: Verdicts | None, *, why_not: str, now: datetim
     )
 
 
-def missing(labels: dict[str, str], verdicts: Verdicts | None, *, why_not: str = "") -> Judged:
-    """A series that was judged before and is not in this answer: unknown, unless the detector said otherwise."""
-    if verdicts is None:
-        return Judged(labels=labels, verdict=Verdict.UNKNOWN, reason=why_not)
-    return Judged(labels=labels, verdict=Code(verdicts.missing).verdict, reason=verdicts.missing_reason)
-
-
-def _forget(
-    known: dict[str, SeriesState], judged: dict[str, Judged], verdicts: Verdicts | None, *, now: datetime
-) -> None:
-    """Drop series that are well, and that are missing because they are well: otherwise each one that was ever bad
-    would be written for ever."""
-    if verdicts is None or verdicts.missing != Code.OK:
-        return
-    at = now.timestamp()
-    gone = [row for name, row in known.items() if name not in judged and row.phase == Phase.OK]
-    gone = [row for row in gone if row.verdict == Verdict.OK and at - row.verdict_since >= FORGET_AFTER_S]
-    SeriesState.objects.filter(pk__in=[row.pk for row in gone]).delete()
-    for row in gone:
-        del known[row.fingerprint]
-
-
-def _forget_replaced(rule: Rule, known: dict[str, SeriesState], judged: dict[str, Judged], *, now: datetime) -> None:
-    """Drop what was replaced: instances come and go, and nobody should look at `unknown` for ever because of one that
-    went. A rule that sees nothing at all forgets nothing, since then it is the eyes that are gone."""
-    if not any(one.verdict != Verdict.UNKNOWN for one in judged.values()):
-        return
-    before = now.timestamp() - FORGET_AFTER_S
-    gone = [
-        row.fingerprint
-        for name, row in known.items()
-        if name not in judged and row.verdict == Verdict.UNKNOWN and row.verdict_since < before
-    ]
-    if not gone:
-        return
-    incidents = Incident.objects.filter(rule=rule, fingerprint__in=gone).exclude(state=IncidentState.RESOLVED)
-    kept = set(incidents.values_list("fingerprint", flat=True))
-    for name in set(gone) - kept:
-        known.pop(name).delete()
-
-
-def _write_states(rule: Rule, known: dict[str, SeriesState], judged: dict[str, Judged], *, now: datetime) -> bool:
-    """Advance every series and write those that changed or are due for a refresh; `known` holds all of them after."""
-    at = now.timestamp()
-    new: list[SeriesState] = []
-    edited: list[SeriesState] = []
-    changed = False
-    for name, one in judged.items():
-        row = known.get(name)
-        if row is None:
-            row = SeriesState(rule=rule, fingerprint=name)
-            standing = None
-            new.append(row)
-        else:
-            standing = Standing(phase=Phase(row.phase), since=row.phase_since, judged_at=row.judged_at)
-        after = advance(standing, one.verdict, now=at, for_s=rule.for_s, keep_firing_for_s=rule.keep_firing_for_s)
-        moved = standing is None or after.phase != row.phase or one.verdict != row.verdict
-        if standing is not None and (moved or one.verdict != Verdict.OK or at - row.judged_at >= REFRESH_S):
-            edited.append(row)
-        elif standing is not None:
-            continue
-        changed = changed or moved
-        if one.verdict != row.verdict or not row.verdict_since:
-            row.verdict_since = at
-        row.labels, row.phase, row.phase_since = one.labels, after.phase, after.since
-        row.verdict, row.judged_at, row.reason = one.verdict, at, one.reason
-        if one.verdict != Verdict.UNKNOWN:
-            row.value, row.score, row.lower, row.upper = one.value, one.score, one.lower, one.upper
-        known[name] = row
-    SeriesState.objects.bulk_create(new)
-    SeriesState.objects.bulk_update(edited, STATE_FIELDS)
-    return changed
-
-
 def _write_incidents(rule: Rule, states: dict[str, SeriesState], judged: dict[str, Judged], *, now: datetime) -> None:
     """Open, fire, update and resolve. Unknown verdicts change no phase, so they reach none of these but the update."""
-    incidents = {
-        row.fingerprint: row
-        for row in Incident.objects.filter(rule=rule).exclude(state=IncidentState.RESOLVED).select_related("rule")
-    }
+    rows = Incident.objects.filter(rule=rule).exclude(state=IncidentState.RESOLVED).select_related("rule")
+    incidents = {row.fingerprint: row for row in rows}
+    opening = _Opening(rule, now)
+    edited = []
     for name, one in judged.items():
         phase = Phase(states[name].phase)
         incident = incidents.get(name)
         if incident is None:
             if phase in (Phase.PENDING, Phase.FIRING) and one.verdict == Verdict.BAD:
-                incident = _open(rule, name, one, phase=phase, now=now)
+                opening.add(name, one, phase=phase)
             continue
-        _update(incident, one, now=now)
+        if _take_over(incident, one, seldom=len(incidents) > MANY, now=now):
+            edited.append(incident)
         if phase == Phase.FIRING and incident.state == IncidentState.PENDING:
             _fire(incident, now=now)
         elif phase == Phase.OK:
             resolve(incident, now=now, reason=one.reason)
+    Incident.objects.bulk_update(edited, MEASURED, batch_size=200)
+    if incidents:
+        _adopt_version(opening.version, list(incidents.values()), now=now)
+    opening.write()
 
 
-def _open(rule: Rule, name: str, one: Judged, *, phase: Phase, now: datetime) -> Incident:
-    own = {name: texts.fill(text, one.labels, one.value) for name, text in rule.labels.items()}
-    service = rule.service or service_of({**one.labels, **own}, Service.objects.all())
-    # Two rules may stand for one alert, as in files of Prometheus: then both say so in their labels.
-    labels = {**one.labels, "alertname": rule.name, **own, "severity": rule.severity}
-    if service is not None:
-        labels |= {"service": service.name} | ({"team": service.team} if service.team else {})
-    version = rule.versions.first() or rule.keep_version(author="homeostat", now=now)
-    incident = Incident.objects.create(
-        rule=rule,
-        rule_version=version,
-        service=service,
-        fingerprint=name,
-        series_labels=one.labels,
-        labels=labels,
-        annotations=rule.annotations,
-        severity=rule.severity,
-        state=IncidentState.PENDING,
-        state_since=now,
-        opened_at=now,
-        judged_at=now,
-        **_measured(one),
-    )
-    record(incident, IncidentState.PENDING, now=now, reason=one.reason)
-    if phase == Phase.FIRING:
-        _fire(incident, now=now)
-    return incident
+def _adopt_version(version: RuleVersion, incidents: list[Incident], *, now: datetime) -> None:
+    """An edited rule judges what is open as well, once nothing that was planned by the older version is in flight:
+    asked by one version and judged by another, an incident would never come to an end."""
+    older = [row for row in incidents if row.rule_version_id != version.pk and row.state != IncidentState.RESOLVED]
+    if not older:
+        return
+    busy = Remediation.objects.filter(incident__in=older, state__in=REMEDIATION_LIVE)
+    in_flight = set(busy.values_list("incident_id", flat=True))
+    for incident in older:
+        if incident.pk not in in_flight:
+            Incident.objects.filter(pk=incident.pk).update(rule_version=version)
+            reason = f"the rule was edited; judged by version {version.number} from now on"
+            record(incident, "rule edited", now=now, reason=reason)
+
+
+class _Opening:
+    """The incidents that one evaluation opens: a storm of them costs a handful of statements."""
+
+    def __init__(self, rule: Rule, now: datetime) -> None:
+        self.rule, self.now = rule, now
+        self.rows: list[Incident] = []
+
+    @cached_property
+    def version(self) -> RuleVersion:
+        return self.rule.versions.first() or self.rule.keep_version(author=HOMEOSTAT, now=self.now)
+
+    @cached_property
+    def services(self) -> list[Service]:
+        return list(Service.objects.all())
+
+    def add(self, name: str, one: Judged, *, phase: Phase) -> None:
+        rule, now = self.rule, self.now
+        own = {name: texts.fill(text, one.labels, one.value) for name, text in rule.labels.items()}
+        service = rule.service or service_of({**one.labels, **own}, self.services)
+        # Two rules may stand for one alert, as in files of Prometheus: then both say so in their labels.
+        labels = {**one.labels, "alertname": rule.name, **own, "severity": rule.severity}
+        if service is not None:
+            labels |= {"service": service.name} | ({"team": service.team} if service.team else {})
+        firing = phase == Phase.FIRING
+        self.rows.append(
+            Incident(
+                rule=rule,
+                rule_version=self.version,
+                service=service,
+                fingerprint=name,
+                series_labels=one.labels,
+                labels=labels,
+                annotations=rule.annotations,
+                severity=rule.severity,
+                state=IncidentState.FIRING if firing else IncidentState.PENDING,
+                state_since=now,
+                opened_at=now,
+                judged_at=now,
+                fired_at=now if firing else None,
+                decide_at=now if firing else None,
+                **_measured(one),
+            )
+        )
+
+    def write(self) -> None:
+        """Each incident with its first lines of history: pending, and firing where it fires at once."""
+        lines: list[tuple[Incident, str, str]] = []
+        for row in Incident.objects.bulk_create(self.rows, batch_size=200):
+            lines.append((row, IncidentState.PENDING, ""))
+            if row.state == IncidentState.FIRING:
+                lines.append((row, IncidentState.FIRING, IncidentState.PENDING))
+                ring_after_commit("reconcile", incident_id=row.pk)
+        record_all(lines, now=self.now)
 
 
 def _fire(incident: Incident, *, now: datetime) -> None:
@@ -247,14 +181,17 @@ def _measured(one: Judged) -> dict[str, Any]:
     }
 
 
-def _update(incident: Incident, one: Judged, *, now: datetime) -> None:
-    fields = _measured(one) | {"judged_at": now}
-    Incident.objects.filter(pk=incident.pk).update(**fields)
-    before = incident.verdict
-    for name, value in fields.items():
+def _take_over(incident: Incident, one: Judged, *, seldom: bool, now: datetime) -> bool:
+    """Put a verdict into an incident that is open. Returns whether it has to be written."""
+    changed = incident.verdict != one.verdict
+    age = (now - incident.judged_at).total_seconds() if incident.judged_at else REFRESH_S
+    if seldom and not changed and 0 <= age < REFRESH_S:
+        return False
+    for name, value in (_measured(one) | {"judged_at": now}).items():
         setattr(incident, name, value)
-    if before != one.verdict:
+    if changed:
         record(incident, f"verdict {one.verdict}", now=now, reason=one.reason)
+    return True
 
 
 def resolve(incident: Incident, *, now: datetime, reason: str, actor: str = HOMEOSTAT) -> bool:

@@ -14,13 +14,15 @@ from django.db.models import F, Q
 from django.utils import timezone
 
 from remediation import condition, conf, deciding, episodes, repair
+from remediation.detect.base import Verdicts
 from remediation.doorbell import ring
 from remediation.exceptions import ConfigurationError, ObserveError
 from remediation.models import Heartbeat, Incident, Remediation, Rule, RuleStatus, Source, record
 from remediation.models.source import SourceStatus
 from remediation.observe import alerts
-from remediation.observe.clients import client_for, note_answer, note_failure
+from remediation.observe.clients import client_for, note_failure
 from remediation.signals import evaluated
+from remediation.standings import Tally
 from remediation.states import REMEDIATION_LIVE, IncidentState, RemediationState
 
 log = logging.getLogger(__name__)
@@ -32,16 +34,16 @@ def evaluate(rule_id: int, *, now: datetime | None = None) -> bool:
     rule = (
         Rule.objects.select_related("source", "service").filter(pk=rule_id, enabled=True, source__enabled=True).first()
     )
-    if rule is None or not _claim_slot(rule, now=now):
+    lease = now + timedelta(seconds=conf.EVALUATION_LEASE_S)
+    if rule is None or not _claim_slot(rule, lease, now=now):
         return False
-    _evaluate(rule, now=now)
+    _evaluate(rule, lease, now=now)
     return True
 
 
-def _claim_slot(rule: Rule, *, now: datetime) -> bool:
+def _claim_slot(rule: Rule, lease: datetime, *, now: datetime) -> bool:
     """Take the current slot by compare-and-set. A slot whose predecessor still runs is an overrun."""
     slot = rule.slot(now.timestamp())
-    lease = now + timedelta(seconds=conf.EVALUATION_LEASE_S)
     # A slot far ahead is one that a clock, since set back, once saw: it must not keep the rule waiting until then.
     mine = RuleStatus.objects.filter(Q(slot__lt=slot) | Q(slot__gt=slot + 2), rule=rule)
     free = _free(now)
@@ -61,34 +63,46 @@ def _free(now: datetime) -> Q:
     return Q(running_until=None) | Q(running_until__lte=now) | Q(running_until__gt=now + 2 * lease)
 
 
-def _evaluate(rule: Rule, *, now: datetime) -> None:
+def _evaluate(rule: Rule, lease: datetime, *, now: datetime) -> None:
+    """Judge, take in, and write how it went. Whatever breaks is the rule's error, and its lease ends with this."""
     started = time.perf_counter()
-    verdicts, error = None, ""
+    verdicts, error = _judge(rule, now=now)
+    mine = RuleStatus.objects.filter(rule=rule, running_until=lease)
+    before = mine.first()
+    if before is None:  # it took longer than its lease: somebody else has newer verdicts
+        return
+    tally = Tally(series=before.series, bad=before.bad, unknown=before.unknown, changed=False)
     try:
-        verdicts = condition.judge(rule, now=now)
-    except (ObserveError, ConfigurationError) as problem:
-        error = str(problem)
+        tally = episodes.take_in(rule, verdicts, why_not=error, now=now)
     except Exception as problem:
-        log.exception("rule %s cannot be evaluated", rule)
-        error = condition.plain(problem)
-    tally = episodes.take_in(rule, verdicts, why_not=error, now=now)
-    before = RuleStatus.objects.get(rule=rule)
-    values = {
-        "running_until": None,
-        "evaluated_at": now if verdicts is not None else before.evaluated_at,
-        "took_ms": (time.perf_counter() - started) * 1000,
-        "error": error,
-        "error_at": now if error else None,
-        "series": tally.series,
-        "bad": tally.bad,
-        "unknown": tally.unknown,
-    }
-    RuleStatus.objects.filter(rule=rule).update(**values)
+        log.exception("what rule %s saw cannot be stored", rule)
+        error = f"what it saw cannot be stored ({type(problem).__name__})"
+    mine.update(
+        running_until=None,
+        evaluated_at=before.evaluated_at if error else now,
+        took_ms=(time.perf_counter() - started) * 1000,
+        error=error,
+        error_at=now if error else None,
+        series=tally.series,
+        bad=tally.bad,
+        unknown=tally.unknown,
+    )
     _note_unknown(rule, before, tally, error=error, now=now)
     evaluated.send(Rule, rule_id=rule.pk, changed=tally.changed or error != before.error)
 
 
-def _note_unknown(rule: Rule, before: RuleStatus, tally: episodes.Tally, *, error: str, now: datetime) -> None:
+def _judge(rule: Rule, *, now: datetime) -> tuple[Verdicts | None, str]:
+    """The verdicts, or why there are none."""
+    try:
+        return condition.judge(rule, now=now), ""
+    except (ObserveError, ConfigurationError) as problem:
+        return None, str(problem)
+    except Exception as problem:
+        log.exception("rule %s cannot be evaluated", rule)
+        return None, condition.plain(problem)
+
+
+def _note_unknown(rule: Rule, before: RuleStatus, tally: Tally, *, error: str, now: datetime) -> None:
     """A line of history when a rule loses sight of its series, and when it sees them again: unknown is no fault, and
     nothing is done about it, so somebody must be able to read that."""
     if tally.unknown and not before.unknown:
@@ -105,11 +119,13 @@ def pull_alerts(source_id: int, *, now: datetime | None = None) -> None:
     if source is None:
         return
     try:
-        changed = alerts.pull(source, client_for(source), now=now)
-    except (ObserveError, ConfigurationError) as error:
+        with condition.asking(source, now=now):
+            changed = alerts.pull(source, client_for(source), now=now)
+    except ObserveError:
+        return  # it is in the source's status
+    except ConfigurationError as error:
         note_failure(source, str(error), now=now)
         return
-    note_answer(source, now=now)
     SourceStatus.objects.filter(source=source).update(alerts_pulled_at=now)
     if changed:
         alerts_arrived(source_id)
@@ -123,14 +139,14 @@ def alerts_arrived(source_id: int) -> None:
         source_id=source_id, enabled=True, source__enabled=True, detector="firing_alert"
     )
     for rule in rules:
-        if _claim_now(rule, now=now):
-            _evaluate(rule, now=now)
+        lease = now + timedelta(seconds=conf.EVALUATION_LEASE_S)
+        if _claim_now(rule, lease, now=now):
+            _evaluate(rule, lease, now=now)
 
 
-def _claim_now(rule: Rule, *, now: datetime) -> bool:
+def _claim_now(rule: Rule, lease: datetime, *, now: datetime) -> bool:
     """Take the rule outside its slots, unless somebody is at it this moment."""
     RuleStatus.objects.get_or_create(rule=rule)
-    lease = now + timedelta(seconds=conf.EVALUATION_LEASE_S)
     return bool(RuleStatus.objects.filter(_free(now), rule=rule).update(running_until=lease))
 
 
@@ -173,7 +189,9 @@ def _remediation(pk: int) -> Remediation | None:
 def sweep(*, now: datetime | None = None) -> int:
     """Find what no doorbell announced, or whose time has come. Returns how many were rung for."""
     now = now or timezone.now()
-    due = Remediation.objects.filter(state__in=REMEDIATION_LIVE, due_at__lte=now).order_by("due_at")[:500]
+    # What is due further ahead than anything here ever waits was written by a clock that has since been set back.
+    astray = Q(due_at__gt=now + repair.LONGEST_WAIT, state__in=repair.SHORT_WAITS)
+    due = Remediation.objects.filter(Q(due_at__lte=now) | astray, state__in=REMEDIATION_LIVE).order_by("due_at")[:500]
     rung = 0
     for row in due.only("pk", "state"):
         rung += ring("advance", remediation_id=row.pk, expires_s=30)
@@ -182,7 +200,8 @@ def sweep(*, now: datetime | None = None) -> int:
     )
     for pk in healed.values_list("pk", flat=True)[:500]:
         rung += ring("advance", remediation_id=pk, expires_s=30)
-    waiting = Incident.objects.filter(state=IncidentState.FIRING, needs_person=False, decide_at__lte=now)
+    waiting = Incident.objects.filter(state=IncidentState.FIRING, needs_person=False)
+    waiting = waiting.filter(Q(decide_at__lte=now) | Q(decide_at__gt=now + deciding.LONGEST_WAIT))
     for pk in waiting.values_list("pk", flat=True)[:500]:
         rung += ring("reconcile", incident_id=pk, expires_s=30)
     with transaction.atomic():

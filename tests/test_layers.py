@@ -14,7 +14,7 @@ BASE = {"states", "signals", "conf", "exceptions", "registry"} | {
     *("series", "matchers", "failpoints", "secrets", "doorbell", "texts"),
 }
 """Know nothing of models (doorbell: of nothing but Celery and the transaction)."""
-LOOP = {"condition", "episodes", "deciding", "repair", "history", "loop", "rules", "backtest"}
+LOOP = {"standings", "condition", "episodes", "deciding", "repair", "history", "loop", "rules", "backtest"}
 TOP = {"tasks", "schedule", "admin", "checks", "management", "apps", "celery"}
 
 LEVELS: dict[str, int] = (

@@ -9,10 +9,10 @@ from dataclasses import dataclass, field
 from remediation.backtest.outcome import Episode, Replayed, SeriesSum, Stretch
 from remediation.detect.base import Detector, Verdicts
 from remediation.detect.phase import Standing, advance
-from remediation.episodes import REFRESH_S
 from remediation.exceptions import HomeostatError
 from remediation.registry import Params
 from remediation.series import Labels, Matrix, fingerprint
+from remediation.standings import REFRESH_S
 from remediation.states import Code, Phase
 
 MAX_STRETCHES = 200

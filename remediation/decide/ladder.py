@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import takewhile
 
 from remediation.models import Remediation, Step
 from remediation.states import NEXT_RUNG, RemediationState
 
 UNTOUCHED_TRIES = 2
 """How often a step whose effect certainly never started is tried beyond its attempts."""
+BEGUN_ANEW = (RemediationState.SELF_RECOVERED, RemediationState.SUPERSEDED)
+ANEW_TRIES = 3
+"""A target that is another at each look, or a condition that two questions answer differently, is for a person."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,13 +47,20 @@ def _after(steps: Sequence[Step], past: Sequence[Remediation], *, bad_again: boo
     state = RemediationState(last.state)
     if state == RemediationState.SHADOWED:
         return Stop(reason="shadow: it recorded what it would have done and only watches", person=False)
-    if state in (RemediationState.SELF_RECOVERED, RemediationState.SUPERSEDED):
+    if state in BEGUN_ANEW:
+        if _in_a_row(past) >= ANEW_TRIES:
+            return Stop(reason=f"{ANEW_TRIES} plans in a row came to nothing; the last: {last.reason}", person=True)
         return Rung(step=_step_at(steps, last.position), attempt=last.attempt) if bad_again else _wait(state)
     if state == RemediationState.VERIFIED and not bad_again:
         return _wait(state)
     if state in NEXT_RUNG or state == RemediationState.VERIFIED:
         return _onwards(steps, past)
     return Stop(reason=f"{last.verb} ended {state.replace('_', ' ')}: {last.reason}", person=True)
+
+
+def _in_a_row(past: Sequence[Remediation]) -> int:
+    """How many of the newest ended without anything having been tried."""
+    return sum(1 for _ in takewhile(lambda one: one.state in BEGUN_ANEW, reversed(past)))
 
 
 def _wait(state: RemediationState) -> Stop:
@@ -64,7 +75,7 @@ def _onwards(steps: Sequence[Step], past: Sequence[Remediation]) -> Rung | Stop:
     """The same step while it may be tried again, else the one after it, else a person."""
     last = past[-1]
     tries = [one for one in past if one.position == last.position]
-    touched = [one for one in tries if one.effect_started_at is not None or one.state != RemediationState.FAILED]
+    touched = [one for one in tries if one.state != RemediationState.FAILED]
     untouched = len(tries) - len(touched)
     current = next((step for step in steps if step.position == last.position), None)
     retry_untouched = last.state == RemediationState.FAILED and last not in touched and 0 < untouched < UNTOUCHED_TRIES

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
 from remediation import registry
+from remediation.exceptions import EffectNotStarted, HomeostatError
 from remediation.models import Incident, Playbook, Step, Target
 from remediation.series import digest
 from remediation.targets.base import Call
+
+log = logging.getLogger(__name__)
 
 
 def preview(step_verb: str, params: dict[str, Any], targets: Sequence[Target]) -> list[Call]:
@@ -18,15 +22,22 @@ def preview(step_verb: str, params: dict[str, Any], targets: Sequence[Target]) -
 
     Raises ConfigurationError (cannot work, or nothing is left to do), OwnProcess, EffectError (cannot be looked at).
     """
+    try:
+        return [_call(step_verb, params, target) for target in targets]
+    except HomeostatError:
+        raise
+    except Exception as error:
+        log.exception("looking at %s for a %s broke", targets, step_verb)
+        raise EffectNotStarted(f"looking at the target broke ({type(error).__name__})") from error
+
+
+def _call(step_verb: str, params: dict[str, Any], target: Target) -> Call:
     verb = registry.verb(step_verb)
-    calls: list[Call] = []
-    for target in targets:
-        backend = registry.backend(target.backend)
-        verb.fits(backend)
-        ref = target.ref()
-        backend.check(ref)
-        calls.append(verb.preview(backend, ref, verb.parse(params)))
-    return calls
+    backend = registry.backend(target.backend)
+    verb.fits(backend)
+    ref = target.ref()
+    backend.check(ref)
+    return verb.preview(backend, ref, verb.parse(params))
 
 
 def build(

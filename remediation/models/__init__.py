@@ -13,7 +13,7 @@ from remediation.models.series_state import SeriesState
 from remediation.models.service import Service
 from remediation.models.source import IngestToken, Source, SourceStatus
 from remediation.models.target import Target
-from remediation.models.transition import HOMEOSTAT, Transition, change, record
+from remediation.models.transition import HOMEOSTAT, Transition, change, record, record_all
 
 __all__ = [
     "HOMEOSTAT",
@@ -42,4 +42,5 @@ __all__ = [
     "Transition",
     "change",
     "record",
+    "record_all",
 ]

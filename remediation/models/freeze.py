@@ -29,6 +29,9 @@ class Freeze(models.Model):
 
     @classmethod
     def active(cls, *, now: datetime, service_id: int | None = None, anywhere: bool = False) -> models.QuerySet[Freeze]:
-        """Freezes that hold now: those everywhere, and those of the service (or of any, for the page)."""
-        rows = cls.objects.filter(Q(until=None) | Q(until__gt=now), lifted_at=None, at__lte=now)
+        """Freezes that hold now: those everywhere, and those of the service (or of any, for the page).
+
+        One holds from the moment it is written, whatever the writer's clock said.
+        """
+        rows = cls.objects.filter(Q(until=None) | Q(until__gt=now), lifted_at=None)
         return rows if anywhere else rows.filter(Q(service=None) | Q(service_id=service_id))

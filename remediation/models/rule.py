@@ -81,14 +81,19 @@ class Rule(models.Model):
 
     def slot(self, now: float) -> int:
         """The number of the interval that `now` falls into, shifted per rule."""
-        return math.floor((now - self.offset_s) / float(self.interval_s))
+        return math.floor((now - self.offset_s) / self.period_s)
 
     @property
     def offset_s(self) -> float:
-        return ((self.pk or 0) * GOLDEN % 1.0) * float(self.interval_s)
+        return ((self.pk or 0) * GOLDEN % 1.0) * self.period_s
+
+    @property
+    def period_s(self) -> float:
+        """The interval, never so short (by a write past all checks) that it would stop beat for everybody."""
+        return max(0.1, float(self.interval_s))
 
     def next_slot_at(self, now: float) -> float:
-        return (self.slot(now) + 1) * float(self.interval_s) + self.offset_s
+        return (self.slot(now) + 1) * self.period_s + self.offset_s
 
     def keep_version(self, *, author: str, now: datetime) -> RuleVersion:
         """Write a new version when anything that is judged by has changed; the newest one otherwise."""

@@ -30,6 +30,7 @@ class Look:
             "verdict": self.verdict,
             "value": self.value,
             "sample_at": self.sample_at,
+            "reach_s": self.reach_s,
             "counts": self.counts(effect_at=effect_at),
             "reason": self.reason,
         }

@@ -180,7 +180,7 @@ def test_blind_while_awaiting_does_not_act_on_approval(world: World) -> None:
     world.answer_bells()
     assert (world.states(), world.ledger.effects) == (["gated"], [])
     world.down = ""
-    world.ticks(4)
+    world.ticks(12)
     assert world.ledger.effects == ["app-1"]
 
 
@@ -198,7 +198,9 @@ def test_ineffective_takes_the_next_rung_then_a_person(world: World) -> None:
 def test_not_started_is_failed_and_tried_once_more(world: World) -> None:
     broken(world)
     world.ledger.answer = world.ledger.refuse
-    world.ticks(3)
+    world.ticks(4)
+    assert world.states() == ["failed"]  # what refused is left alone for a while
+    world.ticks(10)
     assert world.states() == ["failed", "failed"]
     assert world.incident().needs_person
 
@@ -327,7 +329,7 @@ def test_act_twice_has_one_effect(world: World) -> None:
 
 
 def test_worker_that_never_reports_is_unknown_and_probed(world: World) -> None:
-    broken(world, autonomy="approve")
+    broken(world, autonomy="approve", timeout_s=3)
     world.tick()
     Remediation.objects.update(
         state="executing",
@@ -337,7 +339,9 @@ def test_worker_that_never_reports_is_unknown_and_probed(world: World) -> None:
     )
     world.ticks(4)
     assert world.states() == ["executing"]
-    world.ticks(4)
+    world.ticks(3)
+    assert world.states() == ["unknown"]  # it may still be at it: nobody is believed who says it is not
+    world.ticks(6)
     assert world.states()[0] == "failed"
     assert "did not take place" in Remediation.objects.order_by("pk")[0].reason
 

@@ -17,7 +17,7 @@ import numpy as np
 from django.contrib.auth.models import Group, User
 
 from remediation import loop
-from remediation.exceptions import EffectNotStarted, EffectUncertain, ObserveError
+from remediation.exceptions import EffectNotStarted, EffectUncertain, SourceFailed
 from remediation.models import Incident, Playbook, Remediation, Rule, Service, Source, Step, Target
 from remediation.observe.base import Question
 from remediation.registry import Params
@@ -76,7 +76,7 @@ class World:
     def fetch(self, _client: Any, question: Question, *, now: float) -> Matrix:
         """In the place of observe.window.fetch: the value each target has now, by query."""
         if self.down:
-            raise ObserveError(self.down)
+            raise SourceFailed(self.down)
         values = self.samples.get(question.query, {})
         labels: tuple[Labels, ...] = tuple({"target": name} for name in values)
         numbers = np.array([[value] for value in values.values()], dtype=float).reshape(len(values), 1)
@@ -145,7 +145,8 @@ def make_service(name: str = "web", *, targets: tuple[str, ...] = ("app-1", "app
 
 
 def make_rule(service: Service | None, *, name: str = "AppDown", query: str = "up", **fields: Any) -> Rule:
-    source, _ = Source.objects.get_or_create(name="prom", defaults={"url": "http://127.0.0.1:1"})
+    known = {"url": "http://127.0.0.1:1", "stale_after_s": 4}
+    source, _ = Source.objects.get_or_create(name="prom", defaults=known)
     fields = {"interval_s": 1, "detector": "threshold", "params": {"op": "<", "value": 1}} | fields
     rule = Rule.objects.create(name=name, source=source, service=service, query=query, **fields)
     rule.keep_version(author="test", now=START)

@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
+from django.db import connection, transaction
+
 from remediation import registry
 from remediation.models import Incident, Remediation
 from remediation.registry import Plugin
@@ -53,7 +55,7 @@ def ask_all(situation: Situation) -> list[dict[str, Any]]:
     answers: list[dict[str, Any]] = []
     for name, guard in registry.guards().items():
         try:
-            answer = guard.ask(situation)
+            answer = _ask(guard, situation)
         except Exception as error:
             log.exception("guard %s failed", name)
             answer = Answer(passed=False, reason=f"could not be evaluated ({type(error).__name__}), so it says no")
@@ -67,6 +69,14 @@ def ask_all(situation: Situation) -> list[dict[str, Any]]:
             }
         )
     return answers
+
+
+def _ask(guard: Guard, situation: Situation) -> Answer:
+    """Inside a transaction a database error would spoil the whole of it: behind a savepoint it spoils one answer."""
+    if not connection.in_atomic_block:
+        return guard.ask(situation)
+    with transaction.atomic():
+        return guard.ask(situation)
 
 
 def refusals(answers: list[dict[str, Any]]) -> str:

@@ -13,7 +13,7 @@ class DependencyGuard(Guard):
     label = "Dependency"
 
     def ask(self, situation: Situation) -> Answer:
-        causes = upstream(situation.incident.service)
+        causes = causes_of(situation.incident.service)
         if not causes:
             return Answer(passed=True, reason="depends on nothing that is watched")
         open_there = (
@@ -32,13 +32,22 @@ class DependencyGuard(Guard):
         return Answer(passed=False, reason=f"waits for {', '.join(names)}", numbers={"open": len(names)})
 
 
-def upstream(service: Service | None) -> set[int]:
-    """The ids of everything a service depends on, however far; a circle ends it."""
+def causes_of(service: Service | None) -> set[int]:
+    """The ids of everything a service depends on, however far, less what depends on it in turn: in a circle nobody can
+    say who the cause is, and all would wait for each other."""
+    if service is None:
+        return set()
+    links = list(Service.depends_on.through.objects.values_list("from_service_id", "to_service_id"))
+    upstream = _reach(service.pk, links)
+    downstream = _reach(service.pk, [(to, start) for start, to in links])
+    return upstream - downstream - {service.pk}
+
+
+def _reach(start: int, links: list[tuple[int, int]]) -> set[int]:
+    """Everything that can be reached along the links."""
     found: set[int] = set()
-    edge = [service.pk] if service else []
-    links = Service.depends_on.through.objects
+    edge = {start}
     while edge:
-        reached = set(links.filter(from_service_id__in=edge).values_list("to_service_id", flat=True))
-        edge = sorted(reached - found)
-        found |= reached
-    return found - ({service.pk} if service else set())
+        edge = {to for origin, to in links if origin in edge} - found
+        found |= edge
+    return found

@@ -3,7 +3,7 @@
 from datetime import datetime, timedelta
 
 from remediation.decide.guards.base import Answer, Guard, Situation
-from remediation.models import SourceStatus
+from remediation.models import RuleStatus, SourceStatus
 from remediation.states import Verdict
 
 MISSED = 3
@@ -26,7 +26,8 @@ class StaleGuard(Guard):
             return Answer(
                 passed=False, reason=f"the source does not answer: {status.error if status else 'never asked'}"
             )
-        verdict_s = _age(incident.judged_at, situation.now)
+        evaluated = RuleStatus.objects.filter(rule_id=incident.rule_id).values_list("evaluated_at", flat=True).first()
+        verdict_s = _age(evaluated, situation.now)
         answer_s = _age(status.answered_at, situation.now)
         oldest = max(verdict_s, answer_s)
         numbers = {"verdict_age_s": round(verdict_s, 1), "answer_age_s": round(answer_s, 1), "allowed_s": allowed_s}

@@ -1,0 +1,141 @@
+"""Where each series of a rule stands: verdicts into phases, kept across restarts."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from datetime import datetime
+
+from remediation.conf import FORGET_AFTER_S
+from remediation.detect.base import Verdicts
+from remediation.detect.phase import Standing, advance
+from remediation.models import Incident, Rule, SeriesState
+from remediation.series import fingerprint
+from remediation.states import Code, IncidentState, Phase, Verdict
+
+REFRESH_S = 10.0
+"""A series whose verdict does not change is written again after this many seconds, so that its value stays current."""
+
+KEY_FIELDS = ("rule", "fingerprint")
+STATE_FIELDS = (
+    *("labels", "phase", "phase_since", "verdict", "verdict_since", "judged_at"),
+    *("value", "score", "lower", "upper", "reason"),
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Judged:
+    """One series, judged."""
+
+    labels: dict[str, str]
+    verdict: Verdict
+    value: float | None = None
+    score: float | None = None
+    lower: float | None = None
+    upper: float | None = None
+    reason: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Tally:
+    series: int
+    bad: int
+    unknown: int
+    changed: bool
+
+
+def finite(number: float) -> float | None:
+    """A number that a database and JSON can hold."""
+    return float(number) if math.isfinite(number) else None
+
+
+def judged_series(verdicts: Verdicts) -> dict[str, Judged]:
+    """By fingerprint."""
+    return {
+        fingerprint(labels): Judged(
+            labels=dict(labels),
+            verdict=Code(int(verdicts.codes[i])).verdict,
+            value=finite(verdicts.values[i]),
+            score=finite(verdicts.scores[i]),
+            lower=finite(verdicts.lower[i]),
+            upper=finite(verdicts.upper[i]),
+            reason=verdicts.reasons[i],
+        )
+        for i, labels in enumerate(verdicts.labels)
+    }
+
+
+def missing(labels: dict[str, str], verdicts: Verdicts | None, *, why_not: str = "") -> Judged:
+    """A series that was judged before and is not in this answer: unknown, unless the detector said otherwise."""
+    if verdicts is None:
+        return Judged(labels=labels, verdict=Verdict.UNKNOWN, reason=why_not)
+    return Judged(labels=labels, verdict=Code(verdicts.missing).verdict, reason=verdicts.missing_reason)
+
+
+def forget_well(
+    known: dict[str, SeriesState], judged: dict[str, Judged], verdicts: Verdicts | None, *, now: datetime
+) -> None:
+    """Drop series that are well, and that are missing because they are well: otherwise each one that was ever bad
+    would be written for ever."""
+    if verdicts is None or verdicts.missing != Code.OK:
+        return
+    at = now.timestamp()
+    gone = [row for name, row in known.items() if name not in judged and row.phase == Phase.OK]
+    gone = [row for row in gone if row.verdict == Verdict.OK and at - row.verdict_since >= FORGET_AFTER_S]
+    SeriesState.objects.filter(pk__in=[row.pk for row in gone]).delete()
+    for row in gone:
+        del known[row.fingerprint]
+
+
+def forget_replaced(rule: Rule, known: dict[str, SeriesState], judged: dict[str, Judged], *, now: datetime) -> None:
+    """Drop what was replaced: instances come and go, and nobody should look at `unknown` for ever because of one that
+    went. A rule that sees nothing at all forgets nothing, since then it is the eyes that are gone."""
+    if not any(one.verdict != Verdict.UNKNOWN for one in judged.values()):
+        return
+    before = now.timestamp() - FORGET_AFTER_S
+    gone = [
+        row.fingerprint
+        for name, row in known.items()
+        if name not in judged and row.verdict == Verdict.UNKNOWN and row.verdict_since < before
+    ]
+    if not gone:
+        return
+    incidents = Incident.objects.filter(rule=rule, fingerprint__in=gone).exclude(state=IncidentState.RESOLVED)
+    kept = set(incidents.values_list("fingerprint", flat=True))
+    for name in set(gone) - kept:
+        known.pop(name).delete()
+
+
+def write_states(rule: Rule, known: dict[str, SeriesState], judged: dict[str, Judged], *, now: datetime) -> bool:
+    """Advance every series and write those that changed or are due for a refresh; `known` holds all of them after."""
+    at = now.timestamp()
+    new: list[SeriesState] = []
+    edited: list[SeriesState] = []
+    changed = False
+    for name, one in judged.items():
+        row = known.get(name)
+        if row is None:
+            row = SeriesState(rule=rule, fingerprint=name)
+            standing = None
+            new.append(row)
+        else:
+            standing = Standing(phase=Phase(row.phase), since=row.phase_since, judged_at=row.judged_at)
+        after = advance(standing, one.verdict, now=at, for_s=rule.for_s, keep_firing_for_s=rule.keep_firing_for_s)
+        moved = standing is None or after.phase != row.phase or one.verdict != row.verdict
+        if standing is not None and (moved or one.verdict != Verdict.OK or at - row.judged_at >= REFRESH_S):
+            edited.append(row)
+        elif standing is not None:
+            continue
+        changed = changed or moved
+        if one.verdict != row.verdict or not row.verdict_since:
+            row.verdict_since = at
+        row.labels, row.phase, row.phase_since = one.labels, after.phase, after.since
+        row.verdict, row.judged_at, row.reason = one.verdict, at, one.reason
+        if one.verdict != Verdict.UNKNOWN:
+            row.value, row.score, row.lower, row.upper = one.value, one.score, one.lower, one.upper
+        known[name] = row
+    fresh = [SeriesState(**{name: getattr(row, name) for name in (*KEY_FIELDS, *STATE_FIELDS)}) for row in new + edited]
+    SeriesState.objects.bulk_create(
+        fresh, batch_size=500, update_conflicts=True, unique_fields=KEY_FIELDS, update_fields=STATE_FIELDS
+    )
+    return changed
