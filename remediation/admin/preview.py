@@ -18,7 +18,6 @@ from remediation.admin.outside import PATIENCE_S
 from remediation.admin.plugins import Params
 from remediation.checks import plain
 from remediation.detect.base import Detector, Verdicts
-from remediation.episodes import finite
 from remediation.exceptions import MatcherError, QueryRefused
 from remediation.models import Source, SourceStatus
 from remediation.observe import alerts, window
@@ -26,6 +25,7 @@ from remediation.observe.base import Question
 from remediation.observe.clients import access_of
 from remediation.observe.prometheus import Prometheus
 from remediation.series import Matrix
+from remediation.standings import finite
 from remediation.states import Code, Verdict
 
 if TYPE_CHECKING:
