@@ -106,11 +106,18 @@ def _thinned(times: Floats, values: Floats, *, daily: bool) -> tuple[Floats, Flo
     width = max(span / MOST_POINTS, 1e-9)
     if daily:
         width = DAY_S / max(int(DAY_S / width), 4)
-    part = np.floor(-times / width + 1e-9).astype(np.intp)
-    parts = np.unique(part)
-    middles = [middle_of(values[:, part == which]) for which in parts]
-    centres = [float(times[part == which].mean()) for which in parts]
-    return np.array(centres), np.stack(middles, axis=1) if middles else np.empty((len(values), 0))
+    part = np.floor(-times / width + 1e-9)
+    first = np.flatnonzero(np.diff(part, prepend=np.inf))
+    sizes = np.diff(first, append=len(times))
+    if not len(first) or sizes.max() == 1:
+        return times, values
+    place = np.arange(sizes.max())
+    taken = np.minimum(first[:, None] + place, len(times) - 1)
+    beyond = place >= sizes[:, None]
+    grouped = np.where(beyond, np.nan, values[:, taken])
+    middles = middle_of(grouped.reshape(-1, len(place))).reshape(len(values), len(first))
+    centres = np.where(beyond, 0.0, times[taken]).sum(axis=1) / sizes
+    return centres, middles
 
 
 def _slope(times: Floats, values: Floats, *, daily: bool) -> tuple[Floats, Floats]:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
+from numpy.typing import NDArray
 
 from remediation.detect.intake import Arrival, Intake
 from remediation.detect.rarity import Habit, Tail
 from remediation.detect.stream import Judged, Stream
-from remediation.detect.views import DAY_S, SIGMA, TINY, Level, Mask, NextStep, Precedents, TimeOfDay
+from remediation.detect.views import DAY_S, SIGMA, TINY, Level, Mask, NextStep, Places, Precedents, TimeOfDay
 from remediation.detect.wording import NO_SAMPLE, number
 from remediation.series import Floats
 from remediation.states import Code
@@ -25,11 +27,30 @@ NOVEL = 0.7
 JUMP, JUMP_RARITY, PREDICTABLE = 10.0, 4.0, 0.4
 """A one-step error alarms at JUMP scales and at one in 10**JUMP_RARITY, where the mean error is less than
 PREDICTABLE of the mean deviation."""
+WILD = 8.0
+"""Scales of a one-step error that count as one jump, however long they last."""
 SPREAD_SHARE = 0.3
 """A scale is at least this share of the mean deviation."""
 ACT_FAR = 1.5
 """How much farther a value must be for the score to reach ACT."""
 TELL, ACT, MOST = 1.0, 1.2, 10.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Look:
+    """What the views say of one point of S series, in their own unit or as shares of what is allowed."""
+
+    floor: Floats
+    drift: Floats
+    jump: Floats
+    widths: tuple[Floats, Floats, Floats]
+    usual: Floats
+    effect: Floats
+    new: Floats
+    novelty: Floats
+    surprise: Floats
+    rarity: Floats
+    sudden: Floats
 
 
 class Learner(Stream):
@@ -46,79 +67,105 @@ class Learner(Stream):
         self.habit = Habit(count, weekly)
         self.seen = np.zeros(count)
         self.jumping = np.full(count, 1e9)
-        self._reasons: tuple[Floats, ...] = ()
+        self._last: tuple[Floats, Floats, Look, Floats, NDArray[np.int8]] | None = None
 
     @np.errstate(over="ignore", invalid="ignore", divide="ignore")
     def update(self, times: Floats, values: Floats) -> Judged:
+        """Looks first, by what was learnt from earlier points, and learns then."""
         arrival = self.intake.take(times, values)
         self._forget(arrival.restarted)
-        live, found = arrival.live, arrival.values
-        self.seen = self.seen + live
-        fresh = live & np.isnan(self.level.long)
-        self.level.begin(fresh, found)
-        self.next.begin(fresh, found)
-        seen = np.maximum(self.seen, 1.0)
-        slot = (np.where(live, times, 0.0) % DAY_S / DAY_S * SLOTS).astype(np.intp)
-        floor = np.maximum(0.01 * np.abs(self.level.long) + 1e-12, TINY)
-        floor = np.where(np.isnan(floor), TINY, floor)
-        least = np.maximum(SPREAD_SHARE * self.level.spread, floor)
+        self.seen = self.seen + arrival.live
+        fresh = arrival.live & np.isnan(self.level.long)
+        self.level.begin(fresh, arrival.values)
+        self.next.begin(fresh, arrival.values)
+        slot = (np.where(arrival.live, times, 0.0) % DAY_S / DAY_S * SLOTS).astype(np.intp)
+        look = self._look(arrival, slot)
+        ready = arrival.live & (self.seen >= self.warm_up)
+        scores = np.where(ready, self._score(arrival, look), np.nan)
+        lower, upper = self._expected(look.widths, arrival, ready)
+        self._learn(times, arrival, look, slot, alarm=ready & (scores >= TELL))
+        infinite = np.isinf(values) & (self.seen >= self.warm_up)
+        watched = infinite & (self._sided(np.where(infinite, values, 0.0)) > 0)
+        scores = np.where(infinite, np.where(watched, MOST, 0.0), scores)
+        codes = np.where(scores >= TELL, Code.BAD, Code.OK)
+        codes = np.where(ready | infinite, codes, Code.UNKNOWN).astype(np.int8)
+        self._last = (values, arrival.values, look, scores, codes)
+        return Judged(codes=codes, scores=scores, lower=lower, upper=upper)
 
-        # 1. Look: everything here was learnt from earlier points.
-        drift = self.level.look(found, seen)
-        jump = self.next.look(found, slot)
-        off = self.day.look(found, slot)
+    def _look(self, arrival: Arrival, slot: Places) -> Look:
+        values = arrival.values
+        floor = np.maximum(np.nan_to_num(0.01 * np.abs(self.level.long)) + 1e-12, TINY)
+        least = np.maximum(SPREAD_SHARE * self.level.spread, floor)
+        drift = self.level.look(values, np.maximum(self.seen, 1.0))
+        jump = self.next.look(values, slot)
+        off = self.day.look(values, slot)
         widths = (
             np.maximum(SIGMA * self.level.scale, least),
             np.maximum(np.maximum(SIGMA * self.day.width, 0.6 * self.level.scale), least),
             np.maximum(SIGMA * self.next.scale, least),
         )
-        first, second = self.precedents.look(found)
-        effect = np.maximum(self._sided(drift) / widths[0], self._sided(off) / widths[1]) / FAR
+        first, second = self.precedents.look(values)
         unheard = ~self.precedents.ready
-        new = np.where(unheard, MOST, first / widths[2] / NOVEL)
-        novelty = np.where(unheard, MOST, second / widths[2] / NOVEL) / self.habit.look(arrival.steps)
+        effect = np.maximum(self._sided(drift) / widths[0], self._sided(off) / widths[1]) / FAR
         surprise = np.abs(jump) / arrival.patience / widths[2]
-        rarity = self.tail.look(surprise / 8)
+        rarity = self.tail.look(surprise / WILD)
         sudden = np.minimum(self._sided(jump) / arrival.patience / widths[2] / JUMP, rarity / JUMP_RARITY)
-        sudden = np.where(self._predictable() & ((effect > 0.5) | (first > 0)), sudden, 0.0)
-        usual = np.where(self.day.known, self.day.middle, self.level.long)
-        big = np.abs(found - usual) >= self.minimum_effect
-        raw = np.where(big, np.maximum(np.minimum(effect, novelty), sudden), 0.0)
-        strict = np.where(big, np.minimum(effect / ACT_FAR, new), 0.0)
-        ready = live & (self.seen >= self.warm_up)
-        scores = np.where(ready, _tiers(raw, strict), np.nan)
-        lower, upper = self._expected(widths, arrival, ready)
+        return Look(
+            floor=floor,
+            drift=drift,
+            jump=jump,
+            widths=widths,
+            usual=np.where(self.day.known, self.day.middle, self.level.long),
+            effect=effect,
+            new=np.where(unheard, MOST, first / widths[2] / NOVEL),
+            novelty=np.where(unheard, MOST, second / widths[2] / NOVEL) / self.habit.look(arrival.steps),
+            surprise=surprise,
+            rarity=rarity,
+            sudden=np.where(self._predictable() & ((effect > 0.5) | (first > 0)), sudden, 0.0),
+        )
 
-        # 2. Learn.
-        alarm = ready & (scores >= TELL)
-        self.tail.learn(live & (self.seen > 3) & ~self._repeats(live, surprise, rarity, arrival))
-        self.habit.learn(live, alarm, arrival.gaps, arrival.steps)
+    def _score(self, arrival: Arrival, look: Look) -> Floats:
+        big = np.abs(arrival.values - look.usual) >= self.minimum_effect
+        raw = np.where(big, np.maximum(np.minimum(look.effect, look.novelty), look.sudden), 0.0)
+        strict = np.where(big, np.minimum(look.effect / ACT_FAR, look.new), 0.0)
+        return _tiers(raw, strict)
+
+    def _learn(self, times: Floats, arrival: Arrival, look: Look, slot: Places, *, alarm: Mask) -> None:
+        live, values, floor = arrival.live, arrival.values, look.floor
+        seen = np.maximum(self.seen, 1.0)
         per_slot = np.maximum(DAY_S / SLOTS / arrival.steps, 1.0)
-        self.precedents.learn(live, times, arrival.steps, early=self.seen < self.warm_up)
         usual_spread = self.level.scale
-        self.level.learn(live, found, drift, seen, floor)
-        self.next.learn(live, jump, seen, floor, slot=slot, per_slot=per_slot, patience=arrival.patience)
-        self.day.learn(live, found, floor, slot=slot, per_slot=per_slot, usual=usual_spread)
+        self.tail.learn(live & (self.seen > 3) & ~self._repeats(live, look, arrival))
+        self.habit.learn(live, alarm, arrival.gaps, arrival.steps)
+        self.precedents.learn(live, times, arrival.steps, early=self.seen < self.warm_up)
+        self.level.learn(live, values, look.drift, seen, floor)
+        self.next.learn(live, look.jump, seen, floor, slot=slot, per_slot=per_slot, patience=arrival.patience)
+        self.day.learn(live, values, floor, slot=slot, per_slot=per_slot, usual=usual_spread)
         begins = live & ~self.precedents.ready & (self.seen >= self.warm_up / 2) & (self.level.spread > 0)
-        unit = np.maximum(SIGMA * self.next.scale, floor)
-        self.precedents.begin(begins, self.level.long, unit)
-
-        infinite = np.isinf(values) & (self.seen >= self.warm_up)
-        watched = infinite & (self._sided(np.where(infinite, values, 0.0)) > 0)
-        scores = np.where(infinite, np.where(watched, MOST, 0.0), scores)
-        known = ready | infinite
-        codes = np.where(known, np.where(scores >= TELL, Code.BAD, Code.OK), Code.UNKNOWN).astype(np.int8)
-        self._reasons = (values, found, usual, effect * FAR, surprise, scores, sudden, codes.astype(np.float64))
-        return Judged(codes=codes, scores=scores, lower=lower, upper=upper)
+        self.precedents.begin(begins, self.level.long, np.maximum(SIGMA * self.next.scale, floor))
 
     def reasons(self) -> tuple[str, ...]:
-        if not self._reasons:
+        if self._last is None:
             return ("no history yet",) * self.count
         nearest = self.precedents.nearest()
-        return tuple(self._reason(row, nearest[row]) for row in range(self.count))
+        values, judged, look, scores, codes = self._last
+        parts = (values, judged, look.usual, look.effect * FAR, look.surprise, scores, look.sudden, codes, nearest)
+        columns = np.array(parts, dtype=np.float64)
+        return tuple(self._reason(row, *columns[:, row].tolist()) for row in range(self.count))
 
-    def _reason(self, row: int, nearest: float) -> str:
-        value, judged, usual, effect, surprise, score, sudden, code = (float(part[row]) for part in self._reasons)
+    def _reason(  # noqa: PLR0917 - a column of numbers, and one sentence per case
+        self,
+        row: int,
+        value: float,
+        judged: float,
+        usual: float,
+        effect: float,
+        surprise: float,
+        score: float,
+        sudden: float,
+        code: float,
+        nearest: float,
+    ) -> str:
         seen = self.seen[row]
         if np.isnan(value):
             return NO_SAMPLE
@@ -159,9 +206,9 @@ class Learner(Stream):
         found: Mask = self.next.error < PREDICTABLE * self.level.spread
         return found
 
-    def _repeats(self, live: Mask, surprise: Floats, rarity: Floats, arrival: Arrival) -> Mask:
+    def _repeats(self, live: Mask, look: Look, arrival: Arrival) -> Mask:
         """Points of a jump that was learnt already: one is one, however long."""
-        wild = live & (surprise >= 8) & (rarity > 0)
+        wild = live & (look.surprise >= WILD) & (look.rarity > 0)
         lasting = self.jumping <= np.maximum(3, np.round(3600 / arrival.steps))
         self.jumping = np.where(live, np.where(wild, 0.0, self.jumping + 1), self.jumping)
         found: Mask = wild & lasting
