@@ -2,13 +2,14 @@
 
 A webhook is a message that may come twice, late or out of order; a pull is the state as the source sees it now. So a
 message never fires an alert again that is over, while a pull that still shows it opens a new start of its own.
+Alertmanager's own list is a pull, too, for what Prometheus itself does not show: other rulers' alerts, other labels.
 """
 
 from __future__ import annotations
 
 import logging
 from collections.abc import Collection, Iterable, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
@@ -16,7 +17,9 @@ from django.db import transaction
 from django.db.models import Q, QuerySet
 
 from remediation import matchers
+from remediation.exceptions import ConfigurationError, ObserveError
 from remediation.models import Alert, SeriesState, Source
+from remediation.observe import clients
 from remediation.series import Labels, Matrix, fingerprint
 from remediation.states import Phase
 
@@ -27,11 +30,20 @@ if TYPE_CHECKING:
     from remediation.observe.payload import Delivery
 
 log = logging.getLogger(__name__)
+_failures: dict[int, str] = {}
 
 FIRING = "firing"
 RESOLVED = "resolved"
 RESOLVED_REACH_S = 3600.0
 """A resolved alert counts as good this long; later only for a series that is still open. Older rows are history."""
+REPEAT_S = 5 * 3600.0
+"""An alert that only messages told of counts as firing this long after the last one. Alertmanager repeats itself every
+4 h (the default of repeat_interval) and a group_interval at most; after that the message of its end may be lost."""
+SETTLING_S = 300.0
+"""This long after its start an Alertmanager's list may be short: it keeps no alert over a restart, and rulers repeat
+theirs every minute or two (Prometheus' resend delay and evaluation interval)."""
+SAME_START = timedelta(milliseconds=1)
+"""Alertmanager's list cuts the start to milliseconds; its messages do not."""
 CHUNK = 500
 """Keys per statement: SQLite bounds the parameters of one."""
 
@@ -51,9 +63,22 @@ class Alerting(Protocol):
     def instant(self, query: str, *, at: float) -> Answer: ...
 
 
+class Listing(Protocol):
+    """What is asked of an Alertmanager's client."""
+
+    def alerts(self) -> Delivery: ...
+
+    def started_at(self) -> float: ...
+
+
 def pull(source: Source, client: Alerting, *, now: datetime) -> list[Alert]:
     """Read the source's alerts and settle them; the rows whose status changed. Raises ObserveError, then nothing is
     written: no answer says nothing about any alert."""
+    changed = _pull_source(source, client, now=now)
+    return changed + (_pull_alertmanager(source, now=now) if source.alertmanager_url else [])
+
+
+def _pull_source(source: Source, client: Alerting, *, now: datetime) -> list[Alert]:
     delivery = client.alerts()
     note_skipped(source, delivery)
     seen, unread = delivery.alerts, delivery.unread
@@ -72,27 +97,48 @@ def pull(source: Source, client: Alerting, *, now: datetime) -> list[Alert]:
     return reconcile_pull(source, seen, now=now, unsettled=unsettled, pending=pending | unread)
 
 
+def _pull_alertmanager(source: Source, *, now: datetime) -> list[Alert]:
+    """Never raises for an Alertmanager that fails: what the source itself said counts without it, and what only it
+    knows becomes unknown in time."""
+    error = ""
+    changed: list[Alert] = []
+    try:
+        changed = reconcile_alertmanager(source, clients.alertmanager_for(source), now=now)
+    except (ObserveError, ConfigurationError) as problem:
+        error = str(problem)
+    if _failures.get(source.pk, "") != error:  # once, not with every pull
+        _failures[source.pk] = error
+        log.warning("source %s: its Alertmanager %s", source, f"fails: {error}" if error else "answers again")
+    return changed
+
+
 def note_skipped(source: Source, delivery: Delivery) -> None:
     """One line of the log for all alerts of a delivery that cannot be kept; those that can are kept without them."""
     if delivery.skipped:
         log.warning("source %s: %d alerts are left out, the first since %s", source, delivery.skipped, delivery.reason)
 
 
-def store(source: Source, seen: Iterable[SeenAlert], *, now: datetime, pulled: bool) -> list[Alert]:
-    """Keep what was seen; the rows that are new or changed their status. Seeing the same again changes nothing."""
+def store(
+    source: Source, seen: Iterable[SeenAlert], *, now: datetime, pulled: bool, listed: bool = False
+) -> list[Alert]:
+    """Keep what was seen; the rows that are new or changed their status. Seeing the same again changes nothing.
+
+    pulled: seen in the source's own answer; listed: in its Alertmanager's; neither: in a message, which may be old.
+    """
     news = {(fingerprint(item.labels), _moment(item.starts_at)): item for item in _resolved_last(seen)}
     if not news:
         return []
     with transaction.atomic():
         # 1. One writer per source: two Alertmanagers may send the same alert in the same instant.
-        Source.objects.select_for_update(no_key=True).get(pk=source.pk)
+        _one_writer(source)
         known = _known(source, {key[0] for key in news})
         # 2. What is there is brought up to date, what is not is added.
         fresh: list[Alert] = []
         touched: list[Alert] = []
         changed: list[Alert] = []
         for key, item in news.items():
-            start, row = _place(known.get(key[0], []), key[1], now=now, pulled=pulled)
+            rows = known.get(key[0], [])
+            start, row = _place(rows, key[1], now=now, pulled=pulled, current=pulled or listed)
             if row is None:
                 fresh.append(_new(source, (key[0], start), item, now=now, pulled=pulled))
                 continue
@@ -125,10 +171,23 @@ def reconcile_pull(
             for row in _gone(source, seen, now=now)
             if row.labels.get("alertname") not in unsettled and row.fingerprint not in pending
         ]
-        for row in over:
-            row.status, row.ends_at, row.seen_at = RESOLVED, now, now
-        Alert.objects.bulk_update(over, ["status", "ends_at", "seen_at"], batch_size=CHUNK)
-        return changed + over
+        return changed + _resolve(over, now=now)
+
+
+def reconcile_alertmanager(source: Source, client: Listing, *, now: datetime) -> list[Alert]:
+    """Settle what only messages told of by what Alertmanager lists now; the rows whose status changed. Raises
+    ObserveError, then nothing is written.
+
+    What pulls know is left to them: Prometheus says it first, and Alertmanager lists for minutes what is over when it
+    is not told. What is muted there is not over; it is kept up to date, but does not begin here.
+    """
+    delivery = client.alerts()
+    note_skipped(source, delivery)
+    settled = not _unlisted(source, delivery, now=now) or now.timestamp() - client.started_at() >= SETTLING_S
+    with transaction.atomic():
+        _one_writer(source)
+        changed = store(source, _told(source, delivery.alerts), now=now, pulled=False, listed=True)
+        return changed + (_resolve(_unlisted(source, delivery, now=now), now=now) if settled else [])
 
 
 def as_matrix(source_id: int, matchers_text: str, *, now: float, answered: bool) -> Matrix:
@@ -176,13 +235,26 @@ def _known(source: Source, fingerprints: set[str]) -> dict[str, list[Alert]]:
     return known
 
 
-def _place(rows: list[Alert], start: datetime, *, now: datetime, pulled: bool) -> tuple[datetime, Alert | None]:
-    """The start and the row that what was seen belongs to; no row when it needs a new one."""
-    row = next((item for item in rows if item.starts_at == start), None)
-    if row is None or row.status == FIRING or not pulled or row.seen_at >= now:
+def _one_writer(source: Source) -> None:
+    Source.objects.select_for_update(no_key=True).get(pk=source.pk)
+
+
+def _resolve(rows: list[Alert], *, now: datetime) -> list[Alert]:
+    for row in rows:
+        row.status, row.ends_at, row.seen_at = RESOLVED, now, now
+    Alert.objects.bulk_update(rows, ["status", "ends_at", "seen_at"], batch_size=CHUNK)
+    return rows
+
+
+def _place(
+    rows: list[Alert], start: datetime, *, now: datetime, pulled: bool, current: bool
+) -> tuple[datetime, Alert | None]:
+    """The start and the row that what was seen belongs to; no row when it needs a new one. current: it is so now."""
+    row = next((item for item in rows if abs(item.starts_at - start) < SAME_START), None)
+    if row is None or row.status == FIRING or not current or row.seen_at >= now:
         return start, row
     # A pull that is newer than the end still shows it (the source restarted, or a message was wrong): a new start.
-    again = (item for item in rows if item.starts_at > start and item.pulled and item.status == FIRING)
+    again = (item for item in rows if item.starts_at > start and item.pulled == pulled and item.status == FIRING)
     return now, next(again, None)
 
 
@@ -224,16 +296,47 @@ def _link(item: SeenAlert) -> str:
 def _gone(source: Source, seen: Collection[SeenAlert], *, now: datetime) -> list[Alert]:
     """Firing rows that a pull no longer shows. A row that only a webhook brought counts when pulls know its very
     labels: then the message that it was resolved got lost."""
-    shown: dict[str, datetime] = {}
-    for item in seen:
-        name, start = fingerprint(item.labels), _moment(item.starts_at)
-        shown[name] = min(start, shown.get(name, start))
+    shown = _earliest(seen)
     firing = Alert.objects.filter(source=source, status=FIRING, seen_at__lt=now)
     pulled = Alert.objects.filter(source=source, pulled=True).values("fingerprint")
     rows = firing.filter(Q(pulled=True) | Q(fingerprint__in=pulled))
     return [
         row for row in rows if row.fingerprint not in shown or (row.pulled and row.starts_at < shown[row.fingerprint])
     ]
+
+
+def _told(source: Source, seen: Collection[SeenAlert]) -> list[SeenAlert]:
+    """Of what Alertmanager lists: what pulls do not know, and of the muted only what was known to fire before."""
+    known = _known(source, {fingerprint(item.labels) for item in seen})
+    found = []
+    for item in seen:
+        rows = known.get(fingerprint(item.labels), [])
+        muted = item.muted and not any(row.status == FIRING for row in rows)
+        if not muted and not any(row.pulled for row in rows):
+            found.append(item)
+    return found
+
+
+def _unlisted(source: Source, delivery: Delivery, *, now: datetime) -> list[Alert]:
+    """Firing rows that only messages told of, and that Alertmanager no longer lists."""
+    shown = _earliest(delivery.alerts)
+    pulled = Alert.objects.filter(source=source, pulled=True).values("fingerprint")
+    rows = Alert.objects.filter(source=source, status=FIRING, pulled=False, seen_at__lt=now)
+    return [
+        row
+        for row in rows.exclude(fingerprint__in=pulled)
+        if row.fingerprint not in delivery.unread
+        and (row.fingerprint not in shown or row.starts_at < shown[row.fingerprint])
+    ]
+
+
+def _earliest(seen: Collection[SeenAlert]) -> dict[str, datetime]:
+    """By fingerprint, since when it fires."""
+    shown: dict[str, datetime] = {}
+    for item in seen:
+        name, start = fingerprint(item.labels), _moment(item.starts_at)
+        shown[name] = min(start, shown.get(name, start))
+    return shown
 
 
 def _judged(source_id: int, *, now: datetime) -> QuerySet[Alert]:
@@ -250,7 +353,10 @@ def _value(row: Alert, *, now: float, answered: bool) -> float:
         return float("nan")
     # Alertmanager's own reading: an alert whose end has passed without being sent again is resolved.
     over = row.ends_at is not None and row.ends_at.timestamp() <= now
-    return 0.0 if row.status == RESOLVED or over else 1.0
+    if row.status == RESOLVED or over:
+        return 0.0
+    unheard = not row.pulled and now - row.seen_at.timestamp() > REPEAT_S
+    return float("nan") if unheard else 1.0
 
 
 def _stronger(before: float | None, new: float) -> float:

@@ -21,7 +21,7 @@ class Question:
 
 @dataclass(frozen=True, kw_only=True)
 class SeenAlert:
-    """One alert, as Prometheus or Alertmanager sent it."""
+    """One alert, as Prometheus or Alertmanager sent it. muted: silenced or inhibited in Alertmanager's list."""
 
     labels: Labels
     annotations: Mapping[str, str] = field(default_factory=dict)
@@ -30,6 +30,7 @@ class SeenAlert:
     ends_at: float | None = None
     value: float | None = None
     generator_url: str = ""
+    muted: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)

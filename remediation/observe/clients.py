@@ -1,19 +1,25 @@
-"""One kept-alive client per source and thread, and the record of whether the source answers."""
+"""Kept-alive clients per source and thread, and the record of whether the source answers."""
 
 from __future__ import annotations
 
 import threading
+from dataclasses import replace
 from datetime import datetime, timedelta
+from urllib.parse import urlsplit
 
 from django.db.models import F
 
 from remediation import secrets
 from remediation.models import Source, SourceStatus
+from remediation.observe.alertmanager import Alertmanager
 from remediation.observe.base import Access
-from remediation.observe.prometheus import Prometheus
+from remediation.observe.prometheus import Prometheus, origin_of
 
 NOTE_EVERY = timedelta(seconds=1)
 """Answers within this of the last noted one are not written again."""
+
+ALERTMANAGER_S = 5.0
+"""An Alertmanager answers from memory; what waits for it also waits for the source itself."""
 
 _local = threading.local()
 
@@ -39,6 +45,29 @@ def client_for(source: Source) -> Prometheus:
     if kept is None or kept[0] != access:
         kept = clients[source.pk] = (access, Prometheus(access))
     return kept[1]
+
+
+def alertmanager_access_of(source: Source) -> Access:
+    """The source's credentials go along only to the same scheme and host: elsewhere nobody meant them to be.
+    Raises ConfigurationError when the secret it refers to is missing, AddressRefused."""
+    access, url = access_of(source), source.alertmanager_url
+    moved = replace(access, url=url, timeout_s=min(access.timeout_s, ALERTMANAGER_S))
+    return moved if _place_of(url) == _place_of(access.url) else replace(moved, auth="none", username="", secret="")
+
+
+def alertmanager_for(source: Source) -> Alertmanager:
+    """As client_for, of the source's Alertmanager. Raises ConfigurationError."""
+    clients: dict[int, tuple[Access, Alertmanager]] = _local.__dict__.setdefault("alertmanagers", {})
+    access = alertmanager_access_of(source)
+    kept = clients.get(source.pk)
+    if kept is None or kept[0] != access:
+        kept = clients[source.pk] = (access, Alertmanager(access))
+    return kept[1]
+
+
+def _place_of(url: str) -> tuple[str, str | None]:
+    parts = urlsplit(origin_of(url))
+    return parts.scheme, parts.hostname
 
 
 def note_answer(source: Source, *, now: datetime) -> None:

@@ -1,4 +1,4 @@
-"""Alerts as Alertmanager's webhook (version 4) and Prometheus' /api/v1/alerts send them. Pure.
+"""Alerts as Alertmanager's webhook (version 4) and /api/v2/alerts and Prometheus' /api/v1/alerts send them. Pure.
 
 Strict about what matters, tolerant of fields it does not know. An alert that cannot be kept is left out and counted:
 one odd alert must not hide the others. Formats:
@@ -80,6 +80,11 @@ def prometheus_alerts(items: object) -> Delivery:
     return _each([item for item in found if not isinstance(item, dict) or item.get("state") == "firing"], _evaluated)
 
 
+def alertmanager_alerts(items: object) -> Delivery:
+    """Those of Alertmanager's /api/v2/alerts, which all fire. Raises PayloadError for the whole list."""
+    return _each(_items(items, limit=MAX_PULLED), _listed)
+
+
 def timestamp(text: object) -> float | None:
     """Seconds since the epoch of an RFC 3339 time; None for Go's zero time, which means that there is none.
     Raises PayloadError."""
@@ -154,6 +159,22 @@ def _evaluated(item: Mapping[str, Any]) -> SeenAlert:
         status="firing",
         starts_at=_start(item.get("activeAt")),
         value=_number(item.get("value")),
+    )
+
+
+def _listed(item: Mapping[str, Any]) -> SeenAlert:
+    """Without its endsAt: that is when Alertmanager gives it up unless it is told again, a few minutes ahead."""
+    status = item.get("status")
+    state = status.get("state") if isinstance(status, dict) else None
+    if state not in ("active", "suppressed", "unprocessed"):
+        raise PayloadError("an alert's state is none that Alertmanager has")
+    return SeenAlert(
+        labels=_labels(item.get("labels")),
+        annotations=_annotations(item.get("annotations")),
+        status="firing",
+        starts_at=_start(item.get("startsAt")),
+        generator_url=_link(item.get("generatorURL")),
+        muted=state != "active",
     )
 
 

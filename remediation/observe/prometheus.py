@@ -44,8 +44,8 @@ class Prometheus(PrometheusConnect):
         self.origin = origin_of(access.url)
         super().__init__(
             access.url.strip().rstrip("/"),
-            headers=_headers(access, self.origin),
-            auth=_login(access),  # type: ignore[arg-type] # its own default is None
+            headers=headers_of(access, self.origin),
+            auth=login_of(access),  # type: ignore[arg-type] # its own default is None
             retry=Retry(0),
             session=Bounded(
                 origin=self.origin,
@@ -169,12 +169,12 @@ def origin_of(url: str) -> str:
     return f"{parts.scheme}://{shown}" + (f":{port}" if port else "")
 
 
-def _login(access: Access) -> tuple[bytes, bytes] | None:
+def login_of(access: Access) -> tuple[bytes, bytes] | None:
     """Bytes, since requests would take texts for Latin-1."""
     return (access.username.encode(), access.secret.encode()) if access.auth == "basic" else None
 
 
-def _headers(access: Access, origin: str) -> dict[str, str]:
+def headers_of(access: Access, origin: str) -> dict[str, str]:
     """Compression costs more than it saves where there is no network. extra["headers"]: a tenant's, for instance."""
     host = urlsplit(origin).hostname or ""
     near = host in ("localhost", "::1") or host.startswith("127.")

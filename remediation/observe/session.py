@@ -30,8 +30,12 @@ class Bounded(requests.Session):
     environment. Its lookups of names are the system's, which have a timeout of their own.
     """
 
-    def __init__(self, *, origin: str, timeout_s: float, max_bytes: int, verify: bool | str) -> None:
+    def __init__(
+        self, *, origin: str, timeout_s: float, max_bytes: int, verify: bool | str, server: str = "Prometheus"
+    ) -> None:
+        """server: what should be there, for messages."""
         super().__init__()
+        self.server = server
         self.origin, self.timeout_s, self.max_bytes = origin, timeout_s, max_bytes
         self.verify = verify
         self.trust_env = False
@@ -54,10 +58,10 @@ class Bounded(requests.Session):
             body = self._body(response, deadline)
         except (requests.RequestException, OSError) as error:
             # The cause holds the request and with it the credentials: it stays out of every traceback.
-            raise wording.unreachable(error, self.origin, self.timeout_s) from None
+            raise wording.unreachable(error, self.origin, self.server, self.timeout_s) from None
         response._content, response._content_consumed = body, True  # type: ignore[attr-defined]
         if response.status_code != requests.codes.ok:
-            raise wording.refused(response.status_code, body, self.origin)
+            raise wording.refused(response.status_code, body, self.origin, self.server)
         return response
 
     def _send(self, method: Any, url: Any, deadline: float, *args: Any, **kwargs: Any) -> requests.Response:

@@ -38,7 +38,7 @@ def error_class(error_type: object) -> type[ObserveError]:
     return ObserveError if error_type in ("timeout", "canceled") else SourceFailed
 
 
-def refused(status: int, body: bytes, origin: str) -> ObserveError:
+def refused(status: int, body: bytes, origin: str, server: str) -> ObserveError:
     """An answer whose HTTP status is not 200."""
     error_type, error = error_of(body)
     if error and status in (400, 422):
@@ -53,7 +53,7 @@ def refused(status: int, body: bytes, origin: str) -> ObserveError:
         )
     if error:
         return SourceFailed(f"{origin} answers HTTP {status}: {error}")
-    return SourceFailed(f"{origin} answers HTTP {status}; is this the address of a Prometheus?")
+    return SourceFailed(f"{origin} answers HTTP {status}; is {server} at this address?")
 
 
 def not_understood(origin: str, content_type: str = "") -> SourceFailed:
@@ -71,13 +71,13 @@ def was_dropped(error: BaseException) -> bool:
     return any(isinstance(cause, ConnectionResetError | BrokenPipeError) for cause in _causes(error))
 
 
-def unreachable(error: BaseException, origin: str, timeout_s: float) -> SourceFailed:
+def unreachable(error: BaseException, origin: str, server: str, timeout_s: float) -> SourceFailed:
     """A request that did not come to an answer. RemoteDisconnected is a ConnectionResetError, too."""
     causes = _causes(error)
     if any(isinstance(cause, NameResolutionError) for cause in causes):
         return SourceFailed(f"cannot reach {origin}: its name is not known here")
     if any(isinstance(cause, ConnectionRefusedError) for cause in causes):
-        return SourceFailed(f"cannot reach {origin}: refused; is Prometheus running there?")
+        return SourceFailed(f"cannot reach {origin}: refused; is {server} running there?")
     if any(isinstance(cause, requests.exceptions.SSLError) for cause in causes):
         return SourceFailed(f"cannot reach {origin}: its TLS certificate or protocol is not accepted")
     if any(isinstance(cause, requests.ConnectTimeout | NewConnectionError) for cause in causes):

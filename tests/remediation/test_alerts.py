@@ -11,8 +11,9 @@ from typing import Any
 import numpy as np
 import pytest
 
+from remediation.decide import approval
 from remediation.exceptions import ObserveError, SourceFailed
-from remediation.models import Alert, Rule, SeriesState, Source
+from remediation.models import Alert, Rule, SeriesState, Source, SourceStatus
 from remediation.observe import alerts
 from remediation.observe.answers import Answer, Samples
 from remediation.observe.base import SeenAlert
@@ -20,6 +21,7 @@ from remediation.observe.inventory import SeenRule
 from remediation.observe.payload import Delivery, prometheus_alerts
 from remediation.series import fingerprint
 from remediation.states import Phase
+from tests.remediation.world import World, make_playbook, make_rule, make_service, make_user
 
 pytestmark = pytest.mark.django_db
 
@@ -285,5 +287,48 @@ def test_matrix_forgets_what_was_resolved_long_ago_unless_its_series_is_open(sou
 
 
 def test_matrix_of_a_firing_alert_is_not_forgotten(source: Source) -> None:
-    alerts.store(source, [seen()], now=at(0), pulled=False)
+    alerts.reconcile_pull(source, [seen()], now=at(0))
     assert value_of(source, now=90 * 86400) == [1.0]
+
+
+def test_matrix_of_a_sent_alert_that_is_not_repeated_becomes_unknown(source: Source) -> None:
+    """Its end may be lost; and neither is it over, for nobody said so."""
+    alerts.store(source, [seen()], now=at(0), pulled=False)
+    assert value_of(source, now=5 * 3600) == [1.0]
+    assert math.isnan(value_of(source, now=5 * 3600 + 1)[0])
+    assert math.isnan(value_of(source, now=90 * 86400)[0])
+    alerts.store(source, [seen()], now=at(5 * 3600 + 2), pulled=False)
+    assert value_of(source, now=5 * 3600 + 3) == [1.0]
+
+
+def test_matrix_of_a_resolved_alert_stays_resolved_without_repeats(source: Source) -> None:
+    alerts.store(source, [seen("resolved")], now=at(0), pulled=False)
+    row = Rule.objects.create(name="R", source=source, query="", detector="firing_alert")
+    SeriesState.objects.create(rule=row, fingerprint=fingerprint(CART), phase=Phase.FIRING)
+    assert value_of(source, now=90 * 86400) == [0.0]
+
+
+def test_a_message_that_is_not_repeated_for_hours_is_not_acted_on(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A ruler that is not pulled, and the message of the end lost: a person approves what was planned hours ago."""
+    make_rule(make_service(), detector="firing_alert", params={}, query='alertname="AppDown"')
+    make_playbook(autonomy="approve", approval_ttl_s=100_000)
+    source = Source.objects.get()
+    monkeypatch.setattr(alerts, "pull", lambda *_, **__: [])
+    alerts.store(
+        source, [seen(labels={"alertname": "AppDown", "target": "app-1"}, start=world.now)], now=world.now, pulled=False
+    )
+    SourceStatus.objects.create(source=source, answered_at=world.now)
+    world.tick()
+    row = world.remediation()
+    assert row.state == "awaiting_approval", row.reason
+    for _ in range(5):
+        SourceStatus.objects.update(answered_at=world.now + timedelta(hours=1))
+        world.tick(3600)
+    row.refresh_from_db()
+    assert row.state == "awaiting_approval", row.reason
+    ann = make_user("ann", "approver")
+    approval.approve(row, user=ann, digest=row.digest, now=world.now)
+    world.answer_bells()
+    assert world.ledger.effects == []

@@ -85,14 +85,26 @@ def free_port() -> int:
 def prometheus_running(binary: str, folder: Path, config: str) -> Iterator[str]:
     """A real Prometheus with this configuration; yields its address once it is ready."""
     (folder / "prometheus.yml").write_text(config)
+    arguments = [f"--config.file={folder / 'prometheus.yml'}", f"--storage.tsdb.path={folder / 'tsdb'}"]
+    with _running([binary, *arguments]) as url:
+        yield url
+
+
+@contextmanager
+def alertmanager_running(binary: str, folder: Path) -> Iterator[str]:
+    """A real Alertmanager that notifies nobody; yields its address once it is ready."""
+    (folder / "alertmanager.yml").write_text("{route: {receiver: nobody}, receivers: [{name: nobody}]}")
+    arguments = [f"--config.file={folder / 'alertmanager.yml'}", f"--storage.path={folder / 'store'}"]
+    with _running([binary, *arguments, "--cluster.listen-address="]) as url:
+        yield url
+
+
+@contextmanager
+def _running(command: list[str]) -> Iterator[str]:
+    """One of Prometheus' servers on a free port; yields its address once it is ready."""
     url = f"http://127.0.0.1:{free_port()}"
-    arguments = [
-        f"--config.file={folder / 'prometheus.yml'}",
-        f"--storage.tsdb.path={folder / 'tsdb'}",
-        f"--web.listen-address={url.removeprefix('http://')}",
-        "--log.level=error",
-    ]
-    process = subprocess.Popen([binary, *arguments], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    arguments = [*command, f"--web.listen-address={url.removeprefix('http://')}", "--log.level=error"]
+    process = subprocess.Popen(arguments, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
         wait_until(lambda: requests.get(f"{url}/-/ready", timeout=1).ok)
         yield url
