@@ -27,7 +27,7 @@ _GROUP_IGNORED = {
     *("source_tenants", "align_evaluation_time_on_interval"),
 }
 _RULE_KEYS = {"alert", "expr", "for", "keep_firing_for", "labels", "annotations", "homeostat"}
-_SHARED_OWN = {"source", "service", "interval"}
+_SHARED_OWN = {"source", "service", "interval", "missing"}
 _RULE_OWN = {*_SHARED_OWN, "name", "detector", "params", "enabled", "severity"}
 _CRITICAL = {"critical", "page", "emergency", "fatal", "disaster", "high", "error", "p1", "sev1", "s1"}
 _INFO = {"info", "none", "low", "debug", "notice", "information", "informational"}
@@ -80,8 +80,11 @@ class Read:
     recordings: list[Recording] = field(default_factory=list)
 
 
-def read(files: Iterable[tuple[str, str]], *, split: bool = True) -> Read:
-    """The rules of (name, text) pairs, all with names of their own. Raises Unreadable with everything that is wrong."""
+def read(files: Iterable[tuple[str, str]], *, split: bool = True, missing: str = "ok") -> Read:
+    """The rules of (name, text) pairs, all with names of their own. Raises Unreadable with everything that is wrong.
+
+    split, missing: as in meaning.of_expression, for rules and files that do not say it themselves.
+    """
     result, problems = Read(), list[Problem]()
     for file, text in files:
         try:
@@ -89,7 +92,7 @@ def read(files: Iterable[tuple[str, str]], *, split: bool = True) -> Read:
         except Unreadable as error:
             problems += error.problems
             continue
-        reader = _Reader(file, result, problems, split=split)
+        reader = _Reader(file, result, problems, split=split, missing=missing)
         for document in documents:
             reader.document(document)
         if not documents:
@@ -103,8 +106,9 @@ def read(files: Iterable[tuple[str, str]], *, split: bool = True) -> Read:
 class _Reader:
     """One file. Goes on after what is wrong, so that everything is said at once."""
 
-    def __init__(self, file: str, result: Read, problems: list[Problem], *, split: bool) -> None:
-        self.file, self.result, self.problems, self.split = file, result, problems, split
+    def __init__(self, file: str, result: Read, problems: list[Problem], *, split: bool, missing: str) -> None:
+        self.file, self.result, self.problems = file, result, problems
+        self.split, self.missing = split, missing
 
     def document(self, found: Any) -> None:
         try:
@@ -112,7 +116,7 @@ class _Reader:
             if "spec" in block and "apiVersion" in block:  # Kubernetes' PrometheusRule around the same groups
                 block = fields.block(block["spec"], block.line, "spec")
             fields.known_keys(block, _FILE_KEYS, "at the top of a rule file")
-            own = _own(block, _SHARED_OWN)
+            own = {"missing": self.missing, **_own(block, _SHARED_OWN)}
             groups = fields.items(block, "groups")
         except fields.Wrong as wrong:
             self.problem(wrong)
@@ -226,9 +230,9 @@ def _meaning(block: Block, expression: str, own: Mapping[str, Any], *, split: bo
     if not name:
         if given is not None:
             raise fields.Wrong(line, "params need a detector that they are for")
-        return meaning.of_expression(expression, split=split)
+        return meaning.of_expression(expression, split=split, missing=own.get("missing", "ok"))
     if given is None and name != "expression":
-        found = meaning.of_expression(expression)
+        found = meaning.of_expression(expression, missing="unknown")
         if found.detector == name:
             return found
     params = given or {}
@@ -299,6 +303,8 @@ def _own_value(own: Block, key: str) -> Any:
         if text.lower() not in ("true", "false"):
             raise fields.Wrong(own.lines[key], "enabled is true or false")
         return text.lower() == "true"
+    if key == "missing" and text not in ("ok", "unknown"):
+        raise fields.Wrong(own.lines[key], "missing is ok, as in Prometheus, or unknown")
     if key == "severity" and text not in list(Severity):
         raise fields.Wrong(own.lines[key], f"severity is {', '.join(Severity)} here; the label may be any word")
     return text

@@ -48,7 +48,7 @@ def as_text(rules: Iterable[Rule], *, plain: bool = False) -> str:
 
 def for_prometheus(rule: Rule) -> bool:
     """Whether Prometheus can evaluate the rule as well."""
-    return _expression(rule) is not None and rule.enabled
+    return _expression(rule)[0] is not None and rule.enabled
 
 
 def span(seconds: float) -> str:
@@ -80,7 +80,7 @@ def _rule(rule: Rule, *, plain: bool) -> dict[str, Any]:
     labels = dict(values["labels"])
     alert = labels.pop("alertname", rule.name)
     severity = labels.get("severity", values["severity"])
-    expression = _expression(rule)
+    expression, missing = _expression(rule)
     body: dict[str, Any] = {"alert": alert, "expr": values["query"] if expression is None else expression}
     for name, seconds in (("for", values["for_s"]), ("keep_firing_for", values["keep_firing_for_s"])):
         if seconds:
@@ -88,18 +88,26 @@ def _rule(rule: Rule, *, plain: bool) -> dict[str, Any]:
     body["labels"] = {**labels, "severity": severity}
     if values["annotations"]:
         body["annotations"] = values["annotations"]
-    own = _own(values, alert=alert, name=rule.name, severity=severity, whole=expression is not None)
+    own = _own(values, alert=alert, name=rule.name, severity=severity)
+    if expression is None:
+        own = {"detector": values["detector"], "params": values["params"]} | own
+    elif missing != "ok":
+        own = {"missing": missing} | own
     return body | ({"homeostat": own} if own and not plain else {})
 
 
-def _own(values: dict[str, Any], *, alert: str, name: str, severity: str, whole: bool) -> dict[str, Any]:
+def _own(values: dict[str, Any], *, alert: str, name: str, severity: str) -> dict[str, Any]:
     own: dict[str, Any] = {"name": name} if name != alert else {}
-    if not whole:
-        own |= {"detector": values["detector"], "params": values["params"]}
     if severity_of(severity) != values["severity"]:
         own["severity"] = values["severity"]
     return own | ({} if values["enabled"] else {"enabled": False})
 
 
-def _expression(rule: Rule) -> str | None:
-    return meaning.to_expression(Meaning(query=rule.query.strip(), detector=rule.detector, params=rule.params))
+def _expression(rule: Rule) -> tuple[str | None, str]:
+    """What Prometheus would evaluate, and what a missing series then has to mean for it to be read back the same."""
+    found = Meaning(query=rule.query.strip(), detector=rule.detector, params=rule.params)
+    for missing in ("ok", "unknown"):
+        text = meaning.to_expression(found, missing=missing)
+        if text is not None:
+            return text, missing
+    return None, "ok"

@@ -1,7 +1,8 @@
 """What an alerting expression of Prometheus means to us: a value and a limit, an absence, or the expression itself.
 
-Where it can be taken apart safely, the detector sees good values too: it can draw them, and tell a series that became
-well from one that vanished. Where it cannot, the expression stays whole and means exactly what it means in Prometheus.
+Where it can be taken apart the detector sees good values too: it can draw them, and a repair can be proved by them.
+What it means stays what it means in Prometheus, where a series that is not returned is well, unless the file says that
+a missing series is unknown.
 """
 
 from __future__ import annotations
@@ -66,19 +67,24 @@ class _Token:
         return self.text.lower() if self.kind == "name" else ""
 
 
-def of_expression(expression: str, *, split: bool = True) -> Meaning:
-    """The meaning of an alerting rule's `expr`; without `split` always the expression itself."""
-    found = (_absence(expression) or _comparison(expression)) if split else None
+def of_expression(expression: str, *, split: bool = True, missing: str = "ok") -> Meaning:
+    """The meaning of an alerting rule's `expr`; without `split` always the expression itself.
+
+    missing: "unknown" makes a comparison the detector threshold, where that is safe.
+    """
+    found = (_absence(expression) or _comparison(expression, missing=missing)) if split else None
     return found or Meaning(query=expression, detector="expression")
 
 
-def to_expression(meaning: Meaning) -> str | None:
+def to_expression(meaning: Meaning, *, missing: str = "ok") -> str | None:
     """The `expr` that means the same to Prometheus, and from which of_expression makes this; None: there is none."""
-    if meaning.detector == "threshold":
-        text = _compared(meaning)
+    if meaning.detector == "absent":
+        text: str | None = f"absent({meaning.query})"
+    elif meaning.detector in ("threshold", "expression"):
+        text = _compared(meaning) if meaning.params else meaning.query
     else:
-        text = {"absent": f"absent({meaning.query})", "expression": meaning.query}.get(meaning.detector)
-    return text if text is not None and of_expression(text) == meaning else None
+        text = None
+    return text if text is not None and of_expression(text, missing=missing) == meaning else None
 
 
 def _compared(meaning: Meaning) -> str | None:
@@ -91,8 +97,8 @@ def _number(value: float) -> str:
     return str(int(value)) if float(value).is_integer() and abs(value) < 1e15 else repr(float(value))
 
 
-def _comparison(expression: str) -> Meaning | None:
-    """`query op number`, where a missing series of the query would mean that nobody knows."""
+def _comparison(expression: str, *, missing: str) -> Meaning | None:
+    """`query op number`; a threshold where the query keeps its series when all is well."""
     tokens = _inside(_tokens(expression))
     floor = tokens[0].depth if tokens else 0
     top = [place for place, token in enumerate(tokens) if token.depth == floor]
@@ -106,9 +112,10 @@ def _comparison(expression: str) -> Meaning | None:
     if limit is None or not left:
         return None
     query = expression[left[0].start : left[-1].end]
-    if not _steady(left) or not promql.selectors(query):
+    if not promql.selectors(query):
         return None
-    return Meaning(query=query, detector="threshold", params={"op": op, "value": limit})
+    detector = "threshold" if missing == "unknown" and _steady(left) else "expression"
+    return Meaning(query=query, detector=detector, params={"op": op, "value": limit})
 
 
 def _steady(tokens: list[_Token]) -> bool:

@@ -47,9 +47,9 @@ Every rule made here remembers its owner ("files" unless --owner says otherwise)
 hand in the admin, is not touched: the plan names it and nothing is done, unless --take-over says that it is yours now.
 A rule that has incidents is disabled rather than removed, because they say by which rule they were judged.
 
-`expr: up == 0` is taken apart into the query `up` and the limit 0 where that is safe: then good values can be drawn,
-and a series that vanishes is unknown instead of well. --no-split keeps every expression whole, with Prometheus'
-own meaning: a series that is no longer returned is well, as long as the source is alive."""
+`expr: up == 0` is taken apart into the query `up` and the limit 0: then good values can be drawn, and prove a repair.
+A series that is no longer returned is well, as in Prometheus, as long as the source is alive. --missing unknown makes
+it unknown instead, so that its incident is held; --no-split keeps every expression whole."""
 
 CHECK = """Say everything that is wrong with the files, each with its line; nothing is stored.
 
@@ -136,7 +136,7 @@ class Command(TeachingCommand):
         self.stdout.write(export.as_text(chosen, plain=plain), ending="")
 
     def diff(self, *, files: list[str], no_split: bool, **options: Any) -> None:
-        found = self.read(files, no_split=no_split)
+        found = self.read(files, no_split=no_split, missing=options["missing"])
         shown = plan.make(found, _terms_of(options))
         self.stdout.write(showing.as_text(shown))
         if shown.changes or shown.refused:
@@ -145,7 +145,8 @@ class Command(TeachingCommand):
     def apply(self, *, files: list[str], no_split: bool, yes: bool, **options: Any) -> None:
         if "-" in files and not yes:
             raise CommandError("Files from standard input need --yes: there is nobody left to ask.")
-        self.carry_out(self.read(files, no_split=no_split), _terms_of(options), yes=yes)
+        found = self.read(files, no_split=no_split, missing=options["missing"])
+        self.carry_out(found, _terms_of(options), yes=yes)
 
     def carry_out(self, found: Read, terms: Terms, *, yes: bool) -> None:
         shown = plan.make(found, terms)
@@ -165,7 +166,7 @@ class Command(TeachingCommand):
         return input("Apply this? [y/N] ").strip().lower() in ("y", "yes")
 
     def check_files(self, *, files: list[str], source: str, **options: Any) -> None:
-        found = self.read(files, no_split=False)
+        found = self.read(files)
         if source:
             now = datetime.now(UTC).timestamp()
             wrong = asking.refused(client_for(find_source(source)), found.rules, now=now)
@@ -203,10 +204,10 @@ class Command(TeachingCommand):
         found = declared.read([(shelf.file, shelf.text)])
         self.carry_out(found, _terms_of(options | {"owner": shelf.owner}), yes=yes)
 
-    def read(self, files: list[str], *, no_split: bool) -> Read:
-        found = declared.read(
-            [(name, _content(name)) for file in files for name in _expanded(file)], split=not no_split
-        )
+    def read(self, files: list[str], *, no_split: bool = False, missing: str = "ok") -> Read:
+        names = [name for file in files for name in _expanded(file)]
+        texts = [(name, _content(name)) for name in names]
+        found = declared.read(texts, split=not no_split, missing=missing)
         for note in found.notes:
             self.stderr.write(f"note: {note}")
         return found
@@ -231,6 +232,12 @@ def _terms(parser: ArgumentParser, *, owner: bool = True) -> None:
     if owner:
         parser.add_argument("--owner", default="files", metavar="NAME", help='whose rules these are (default "files")')
         parser.add_argument("--no-split", action="store_true", help="keep every expression whole")
+        parser.add_argument(
+            "--missing",
+            choices=["ok", "unknown"],
+            default="ok",
+            help="what a series is that no longer comes (default ok)",
+        )
     parser.add_argument("--source", default="", metavar="NAME", help="for rules that name none; else the only one")
     parser.add_argument("--prune", action="store_true", help="remove this owner's rules that the files do not have")
     parser.add_argument("--take-over", action="store_true", help="also change rules that are managed elsewhere")

@@ -45,7 +45,7 @@ def run(*arguments: Any, **options: Any) -> tuple[str, str]:
 
 def test_apply_shows_a_plan_and_does_it(file: Path) -> None:
     out, err = run("apply", file, "--yes")
-    assert out == f"+ Down  ({file}:6)\n    threshold: up == 0\n1 to add; 0 unchanged.\nDone.\n"
+    assert out == f"+ Down  ({file}:6)\n    expression: up == 0\n1 to add; 0 unchanged.\nDone.\n"
     assert err == f"note: {file}:4: recording rule a:b skipped: Prometheus has to keep recording it\n"
     rule = Rule.objects.get()
     assert rule.managed_by == "files" and rule.versions.get().author.endswith("(terminal), files")
@@ -92,7 +92,7 @@ def test_a_rule_made_by_hand_is_left_alone(file: Path, source: Source) -> None:
     with pytest.raises(CommandError, match="some of these rules are managed elsewhere"):
         run("apply", file, "--yes")
     run("apply", file, "--yes", "--take-over")
-    assert Rule.objects.get().detector == "threshold"
+    assert Rule.objects.get().managed_by == "files"
 
 
 def test_a_folder_stands_for_its_files(file: Path) -> None:
@@ -105,6 +105,9 @@ def test_no_split_keeps_expressions_whole(file: Path) -> None:
     run("apply", file, "--yes", "--no-split")
     assert Rule.objects.get().query == "up == 0"
     assert "detector" not in run("export", "--plain")[0]
+    run("apply", file, "--yes", "--missing", "unknown")
+    assert Rule.objects.get().detector == "threshold"
+    assert "missing: unknown" in run("export")[0]
 
 
 def test_check_says_everything_with_its_line(tmp_path: Path) -> None:

@@ -9,10 +9,10 @@ import pytest
 
 from remediation.detect.base import Detector
 from remediation.detect.expression import Expression
+from remediation.exceptions import ConfigurationError
 from remediation.models import Incident, SeriesState
 from remediation.observe import window
 from remediation.observe.base import Question
-from remediation.registry import Params
 from remediation.series import Matrix
 from remediation.states import Code
 from tests.remediation.world import World, make_rule, make_service
@@ -20,8 +20,8 @@ from tests.remediation.world import World, make_rule, make_service
 from .matrices import matrix
 
 
-def judged(detector: Detector, rows: list[list[float]], *, alive: bool = True) -> Any:
-    return detector.judge(matrix(rows, alive=alive), Params())
+def judged(detector: Detector, rows: list[list[float]], *, alive: bool = True, **params: Any) -> Any:
+    return detector.judge(matrix(rows, alive=alive), detector.parse(params))
 
 
 def test_a_returned_series_is_bad_and_one_that_is_no_number_unknown() -> None:
@@ -29,6 +29,20 @@ def test_a_returned_series_is_bad_and_one_that_is_no_number_unknown() -> None:
     assert found.codes.tolist() == [Code.BAD, Code.BAD, Code.UNKNOWN]
     assert found.reasons[1] == "the expression holds, with the value 5"
     assert found.scores[:2].tolist() == [1.0, 1.0] and np.isnan(found.scores[2])
+
+
+def test_with_a_limit_returned_series_may_be_well() -> None:
+    found = judged(Expression(), [[0.0], [5.0], [np.nan]], op=">", value=3)
+    assert found.codes.tolist() == [Code.OK, Code.BAD, Code.UNKNOWN]
+    assert found.upper.tolist() == [3.0] * 3 and found.missing == Code.OK
+    assert judged(Expression(), [[0.0]], alive=False, op=">", value=3).missing == Code.UNKNOWN
+    band = Expression().band(matrix([[0.0, 1.0]]), Expression.parse({"op": ">", "value": 3}))
+    assert band.upper.tolist() == [[3.0, 3.0]]
+
+
+def test_a_limit_needs_a_comparison() -> None:
+    with pytest.raises(ConfigurationError, match="belong together"):
+        Expression.parse({"op": ">"})
 
 
 def test_a_missing_series_is_ok_only_while_the_source_holds_others() -> None:

@@ -31,9 +31,9 @@ groups:
 """
 
 
-def one(rule: str, **options: bool) -> Declared:
+def one(rule: str, *, split: bool = True) -> Declared:
     text = "groups: [{name: g, rules: [" + rule + "]}]"
-    (found,) = read([("a.yml", text)], **options).rules
+    (found,) = read([("a.yml", text)], split=split).rules
     return found
 
 
@@ -50,7 +50,7 @@ def notes(found: Read) -> list[str]:
 def test_a_file_of_prometheus_is_read_unchanged() -> None:
     found = read([("node.yml", PLAIN)])
     down, odd = found.rules
-    assert (down.name, down.meaning.query, down.meaning.detector) == ("NodeDown", 'up{job="node"}', "threshold")
+    assert (down.name, down.meaning.query, down.meaning.detector) == ("NodeDown", 'up{job="node"}', "expression")
     assert (down.interval_s, down.for_s, down.keep_firing_for_s) == (30, 300, 120)
     assert (down.severity, down.labels) == ("critical", {"severity": "page", "team": "infra", "port": "8080"})
     assert (odd.meaning.detector, odd.severity, odd.query_line) == ("expression", "warning", 19)
@@ -88,8 +88,9 @@ groups:
 
 
 def test_the_detector_decides_whether_an_expression_is_taken_apart() -> None:
-    assert one("{alert: A, expr: a > 5}").meaning.detector == "threshold"
-    assert one("{alert: A, expr: a > 5}", split=False).meaning.detector == "expression"
+    assert one("{alert: A, expr: a > 5}").meaning.params == {"op": ">", "value": 5}
+    assert one("{alert: A, expr: a > 5}", split=False).meaning.query == "a > 5"
+    assert one("{alert: A, expr: a > 5, homeostat: {missing: unknown}}").meaning.detector == "threshold"
     assert one("{alert: A, expr: a > 5, homeostat: {detector: expression}}").meaning.query == "a > 5"
     named = "{alert: A, expr: a > 5, homeostat: {detector: threshold}}"
     assert one(named, split=False).meaning.query == "a"
@@ -152,6 +153,7 @@ def test_a_wrong_file(text: str, said: str) -> None:
         ("{alert: A, expr: a, homeostat: {enabled: maybe}}", "enabled is true or false"),
         ("{alert: A, expr: a, homeostat: {severity: page}}", "severity is critical, warning, info here"),
         ("{alert: A, expr: a, homeostat: {interval: 10ms}}", "an interval is at least 1s"),
+        ("{alert: A, expr: a, homeostat: {missing: bad}}", "missing is ok, as in Prometheus, or unknown"),
         ("{alert: A, expr: a, homeostat: {nope: 1}}", "nope is unknown under homeostat here"),
         (f"{{alert: {'A' * 101}, expr: a}}", f"the name '{'A' * 101}' is longer than 100 characters"),
     ],

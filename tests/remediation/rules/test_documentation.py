@@ -27,7 +27,8 @@ def test_the_rule_files_apply() -> None:
     rows = Rule.objects.order_by("name").values_list("name", "detector", "interval_s", "severity", "enabled")
     assert list(rows) == [
         ("Cart's queue", "threshold", 10.0, "info", False),
-        ("CartDown", "threshold", 15.0, "critical", True),
+        ("CartDown", "expression", 15.0, "critical", True),
+        ("CartHot", "threshold", 30.0, "warning", True),
         ("CartSlow", "zscore", 30.0, "warning", True),
     ]
 

@@ -27,7 +27,10 @@ from remediation.rules.meaning import Meaning, of_expression, to_expression
     ],
 )
 def test_a_value_and_a_limit_are_taken_apart(expression: str, query: str, op: str, value: float) -> None:
-    assert of_expression(expression) == Meaning(query=query, detector="threshold", params={"op": op, "value": value})
+    params = {"op": op, "value": value}
+    assert of_expression(expression) == Meaning(query=query, detector="expression", params=params)
+    unknown = of_expression(expression, missing="unknown")
+    assert unknown == Meaning(query=query, detector="threshold", params=params)
     assert of_expression(expression, split=False) == Meaning(query=expression, detector="expression")
 
 
@@ -39,12 +42,6 @@ def test_a_value_and_a_limit_are_taken_apart(expression: str, query: str, op: st
         "a > 1 or b > 1",
         "a > bool 1",
         "a > 1 < 5",
-        "count(up == 0) > 3",  # empty when all is well
-        "topk(3, a) > 1",
-        "max_over_time((a > 5)[10m:]) > 1",
-        "absent(a) == 1",
-        'ALERTS{alertstate="firing"} == 1',
-        '{__name__="ALERTS"} == 1',
         "a > on (instance) b",
         "a > b",
         "a > 5m",
@@ -61,6 +58,23 @@ def test_a_value_and_a_limit_are_taken_apart(expression: str, query: str, op: st
 )
 def test_what_would_change_its_meaning_stays_whole(expression: str) -> None:
     assert of_expression(expression) == Meaning(query=expression, detector="expression")
+
+
+@pytest.mark.parametrize(
+    "expression",
+    [
+        "count(up == 0) > 3",
+        "topk(3, a) > 1",
+        "max_over_time((a > 5)[10m:]) > 1",
+        "absent(a) == 1",
+        'ALERTS{alertstate="firing"} == 1',
+        '{__name__="ALERTS"} == 1',
+    ],
+)
+def test_what_is_empty_when_all_is_well_never_becomes_a_threshold(expression: str) -> None:
+    """Its incidents would be held for ever."""
+    assert of_expression(expression, missing="unknown") == of_expression(expression)
+    assert of_expression(expression).detector == "expression"
 
 
 @pytest.mark.parametrize(
@@ -82,8 +96,9 @@ queries = st.sampled_from(
 )
 meanings = st.one_of(
     st.builds(
-        lambda query, op, value: Meaning(query=query, detector="threshold", params={"op": op, "value": value}),
+        lambda query, detector, op, value: Meaning(query=query, detector=detector, params={"op": op, "value": value}),
         queries,
+        st.sampled_from(["threshold", "expression"]),
         st.sampled_from([">", ">=", "<", "<=", "==", "!="]),
         st.floats(allow_nan=False, allow_infinity=False),
     ),
@@ -92,10 +107,10 @@ meanings = st.one_of(
 )
 
 
-@given(meanings)
-def test_the_way_back_gives_the_same_or_nothing(meaning: Meaning) -> None:
-    text = to_expression(meaning)
-    assert text is None or of_expression(text) == meaning
+@given(meanings, st.sampled_from(["ok", "unknown"]))
+def test_the_way_back_gives_the_same_or_nothing(meaning: Meaning, missing: str) -> None:
+    text = to_expression(meaning, missing=missing)
+    assert text is None or of_expression(text, missing=missing) == meaning
 
 
 @given(st.text(alphabet="ab5 ()[]{}<>=!+-*/.\"'#\nande", max_size=30))

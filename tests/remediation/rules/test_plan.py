@@ -184,7 +184,8 @@ pairs = st.dictionaries(names.filter(lambda name: name not in ("alertname", "sev
 spans = st.integers(0, 10_000_000).map(lambda ms: ms / 1000)
 detectors: st.SearchStrategy[tuple[str, dict[str, Any]]] = st.one_of(
     st.tuples(
-        st.just("threshold"), st.fixed_dictionaries({"op": st.sampled_from([">", "!="]), "value": st.floats(-9, 9)})
+        st.sampled_from(["threshold", "expression"]),
+        st.fixed_dictionaries({"op": st.sampled_from([">", "!="]), "value": st.floats(-9, 9)}),
     ),
     st.tuples(st.just("expression"), st.just({})),
     st.tuples(st.just("zscore"), st.just({"limit": 6.5, "direction": "low"})),
