@@ -18,7 +18,8 @@ class AdaptiveParams(registry.Params):
         gt=0,
         le=1000,
         title="False alarms per week",
-        description="How many false alarms per series you can live with. Fewer makes what recurs harder to alarm.",
+        description="About how many false alarms per series you can live with: steers how fast it gets used to what "
+        "recurs, and is no hard limit.",
     )
     direction: Literal["high", "low", "both"] = Field(
         default="both", title="Direction", description="Whether values that are too high, too low or both are bad."
