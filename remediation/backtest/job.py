@@ -99,7 +99,7 @@ def carry_out(backtest_id: int, *, compute: Callable[[int], str] | None = None) 
 
 
 def in_own_process(backtest_id: int) -> str:
-    """Compute it outside this process, at the lowest priority: evaluations share its interpreter lock with nobody.
+    """Compute it outside this process, at a low priority: evaluations share its interpreter lock with nobody.
     Returns what went wrong, for the row; empty when the process has told the row itself."""
     argv = [sys.executable, "-m", "django", "backtest", "--row", str(backtest_id)]
     path = os.pathsep.join(filter(None, sys.path))

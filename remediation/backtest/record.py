@@ -9,7 +9,7 @@ from statistics import median
 
 from django.db.models import Q
 
-from remediation.decide.guards import dependency
+from remediation.decide.guards.dependency import causes_of
 from remediation.models import (
     Approval,
     Freeze,
@@ -108,7 +108,7 @@ class ServiceRecord:
     @cached_property
     def causes(self) -> list[Window]:
         """The incidents of what the service depends on."""
-        rows = Incident.objects.filter(service__in=_causes_of(self.service), opened_at__lt=_moment(self.end))
+        rows = Incident.objects.filter(service__in=causes_of(self.service), opened_at__lt=_moment(self.end))
         rows = rows.exclude(severity=Severity.INFO).exclude(resolved_at__lte=_moment(self.start))
         return [
             Window(
@@ -119,7 +119,7 @@ class ServiceRecord:
 
     @cached_property
     def depends(self) -> int:
-        return len(_causes_of(self.service))
+        return len(causes_of(self.service))
 
     def effect(self, step: Step) -> Guess:
         """How long the effect of a step takes."""
@@ -155,12 +155,6 @@ def first_incident_at() -> float | None:
     """Since when incidents are recorded at all."""
     at = Incident.objects.order_by("opened_at").values_list("opened_at", flat=True).first()
     return at.timestamp() if at else None
-
-
-def _causes_of(service: Service | None) -> set[int]:
-    find = getattr(dependency, "causes_of", None) or getattr(dependency, "upstream")  # noqa: B009
-    found: set[int] = find(service)
-    return found
 
 
 def _earliest(*moments: datetime | None) -> float:

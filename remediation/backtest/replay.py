@@ -6,6 +6,8 @@ import math
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
+import numpy as np
+
 from remediation.backtest.outcome import Episode, Replayed, SeriesSum, Stretch
 from remediation.detect.base import Detector, Verdicts
 from remediation.detect.phase import Standing, advance
@@ -19,6 +21,20 @@ MAX_STRETCHES = 200
 """Changes of verdict that are kept of one episode; what flaps more often is told by its numbers."""
 LOOK_UP_EVERY = 50
 """Slots between two looks at whether it was cancelled."""
+
+
+_NONE = np.empty(0)
+NOTHING = Verdicts(
+    labels=(),
+    codes=np.empty(0, dtype=np.int8),
+    values=_NONE,
+    scores=_NONE,
+    lower=_NONE,
+    upper=_NONE,
+    times=_NONE,
+    reasons=(),
+)
+"""No series, so no verdict; those known before are unknown."""
 
 
 class Cancelled(HomeostatError):
@@ -88,7 +104,9 @@ def replay(
             if cancelled():
                 raise Cancelled("the backtest was cancelled")
             progress(number / count)
-        judged.take(detector.judge(matrix, params), at=matrix.now)
+        # An empty answer means something to those detectors only that ask for liveness; it need not be judged then.
+        blank = not matrix.labels and not detector.needs_liveness
+        judged.take(NOTHING if blank else detector.judge(matrix, params), at=matrix.now)
     progress(1.0)
     return judged.result()
 

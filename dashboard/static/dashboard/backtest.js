@@ -19,7 +19,7 @@ async function follow() {
     const now = await answer.json();
     if (!now.live) { location.reload(); return; }
     waiting.querySelector("progress").value = now.progress;
-    const words = `${Math.floor(now.progress * 100)} %`;
+    const words = `${Math.floor(now.progress * 1000) / 10} %`;
     const share = waiting.querySelector("[data-share]");
     if (share.textContent !== words) share.textContent = words;
     waiting.querySelector("label").textContent = now.state === "queued" ? "Waits for a worker" : "Judging every evaluation";

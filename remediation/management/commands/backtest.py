@@ -54,7 +54,7 @@ class Command(TeachingCommand):
     @no_translations
     def handle(self, *, rule: str, row: int, as_json: bool, **options: Any) -> None:
         if row:
-            os.nice(19)
+            os.nice(10)
             job.work(row)
             return
         now = datetime.now(UTC)

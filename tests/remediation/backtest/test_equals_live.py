@@ -19,7 +19,7 @@ from tests.remediation.world import START, World, make_rule, make_service
 
 REAL_FETCH = window.fetch
 BEGIN = START.timestamp()
-SLOTS = 130
+SLOTS = 120
 
 
 @pytest.fixture
@@ -68,14 +68,13 @@ def rough(seed: int, *, step_s: float) -> Value:
     return listed(values, start=BEGIN - 700, step_s=step_s)
 
 
-@pytest.mark.parametrize("seed", range(2))
 @pytest.mark.parametrize(
     ("interval_s", "for_s", "keep_s"), [(1, 0, 0), (2, 7, 0), (5, 0, 20), (3, 9, 12), (1.5, 3, 12.5)]
 )
 def test_threshold_with_gaps_equals_live(
-    recorded: RecordedClient, seed: int, interval_s: float, for_s: float, keep_s: float
+    recorded: RecordedClient, interval_s: float, for_s: float, keep_s: float
 ) -> None:
-    recorded.series = [({"target": f"app-{n}"}, rough(seed * 10 + n, step_s=interval_s)) for n in range(3)]
+    recorded.series = [({"target": f"app-{n}"}, rough(n, step_s=interval_s)) for n in range(3)]
     rule = make_rule(make_service(), interval_s=interval_s, for_s=for_s, keep_firing_for_s=keep_s)
     kept = live(rule)
     result, again = backtested(rule, recorded)
