@@ -88,7 +88,7 @@ def to_expression(meaning: Meaning, *, missing: str = "ok") -> str | None:
 
 
 def _compared(meaning: Meaning) -> str | None:
-    if set(meaning.params) != {"op", "value"}:
+    if set(meaning.params) != {"op", "value"} or not isinstance(meaning.params["value"], (int, float)):
         return None
     return f"{meaning.query} {meaning.params['op']} {_number(meaning.params['value'])}"
 

@@ -187,7 +187,7 @@ detectors: st.SearchStrategy[tuple[str, dict[str, Any]]] = st.one_of(
         st.sampled_from(["threshold", "expression"]),
         st.fixed_dictionaries({"op": st.sampled_from([">", "!="]), "value": st.floats(-9, 9)}),
     ),
-    st.tuples(st.just("expression"), st.just({})),
+    st.tuples(st.just("expression"), st.sampled_from([{}, {"op": None, "value": None}])),
     st.tuples(st.just("zscore"), st.just({"limit": 6.5, "direction": "low"})),
     st.tuples(st.just("absent"), st.fixed_dictionaries({"labels": pairs})),
 )
