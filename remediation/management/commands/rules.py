@@ -51,6 +51,13 @@ A rule that has incidents is disabled rather than removed, because they say by w
 A series that is no longer returned is well, as in Prometheus, as long as the source is alive. --missing unknown makes
 it unknown instead, so that its incident is held; --no-split keeps every expression whole."""
 
+DIFF = """Show what apply would do, and do nothing. The exit status is 1 when that is anything, for CI.
+
+  manage.py rules diff rules/                     added, changed field by field, unchanged, managed elsewhere
+  manage.py rules diff rules/ --prune             also what would be removed
+
+It takes what `manage.py rules apply --help` explains, and means the same by it."""
+
 CHECK = """Say everything that is wrong with the files, each with its line; nothing is stored.
 
   manage.py rules check rules/                    YAML, fields, durations, labels, detectors and their parameters
@@ -92,7 +99,7 @@ class Command(TeachingCommand):
 
         _filters(verb("export", EXPORT))
         for name in ("diff", "apply"):
-            one = verb(name, APPLY if name == "apply" else APPLY.replace("rules apply", "rules diff"))
+            one = verb(name, APPLY if name == "apply" else DIFF)
             _files(one)
             _terms(one)
         _asks(verbs.choices["apply"])
