@@ -45,7 +45,7 @@ PUBLISHED = (
     ("windowed Gaussian", "39.6", "", ""),
 )
 """On all 58 files, threshold tuned on the scored labels; the first three know the whole file's minimum and maximum.
-From NAB's scoreboard (github.com/numenta/NAB) and later comparisons with it; typed in, not measured here."""
+Typed in from the project's notes on detection (detection.md, beside the data); neither measured nor checked here."""
 
 
 @dataclass(frozen=True, kw_only=True)
