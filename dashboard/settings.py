@@ -29,6 +29,13 @@ def env_list(name: str) -> list[str]:
     return [item.strip() for item in env(name).split(",") if item.strip()]
 
 
+def env_port(name: str, default: str) -> int:
+    text = env(name, default)
+    if not text.isdecimal() or not 1 <= int(text) <= 65535:
+        raise ImproperlyConfigured(f"{name} is {text!r}; a port is a number from 1 to 65535.")
+    return int(text)
+
+
 def kept_secret_key(home: Path) -> str:
     """The key of this installation, made once and kept in its home with mode 0600."""
     path = home / "secret_key"
@@ -44,7 +51,7 @@ def kept_secret_key(home: Path) -> str:
 
 HOMEOSTAT_HOME = find_home()
 HOMEOSTAT_BIND = env("HOMEOSTAT_BIND", "127.0.0.1")
-HOMEOSTAT_PORT = int(env("HOMEOSTAT_PORT", "8000"))
+HOMEOSTAT_PORT = env_port("HOMEOSTAT_PORT", "8000")
 HOMEOSTAT_DEMO = env_bool("HOMEOSTAT_DEMO")
 
 DEBUG = env_bool("HOMEOSTAT_DEBUG")

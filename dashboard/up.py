@@ -287,7 +287,8 @@ class _Announcement:
 
     def _leaves_pointer(self) -> bool:
         """The first that lives is pointed at. A throw-away home, such as a test's, is not: nobody looks for it."""
-        if self._installation.home.is_relative_to(Path(tempfile.gettempdir()).resolve()):
+        home, temporary = self._installation.home, Path(tempfile.gettempdir()).resolve()
+        if home.is_relative_to(temporary) and not home.is_relative_to(BASE_DIR):
             return False
         other = read_pointer()
         return other is None or other.get("pid") == str(os.getpid())

@@ -21,7 +21,7 @@ from remediation.observe.clients import client_for, note_answer, note_failure
 from remediation.observe.gate import gate_of
 from remediation.series import Floats, Matrix
 from remediation.series import fingerprint as fingerprint_of
-from remediation.standings import finite, judged_series
+from remediation.standings import finite, judged_series, missing
 from remediation.states import Verdict
 from remediation.verify.recovery import Look
 
@@ -93,9 +93,11 @@ def ask(incident: Incident, *, now: datetime) -> Look:
         why = f"{type(error).__name__} while asking"
         return Look(at=at, verdict=Verdict.UNKNOWN, value=None, sample_at=None, reach_s=0, reason=why)
     judged = judged_series(verdicts).get(incident.fingerprint)
-    if judged is None:
-        why = "the series is missing from the answer"
-        return Look(at=at, verdict=Verdict.UNKNOWN, value=None, sample_at=None, reach_s=0, reason=why)
+    if judged is None:  # which means that it is well where the detector says so, and nothing otherwise
+        absent = missing(dict(incident.series_labels), verdicts)
+        known = at if absent.verdict != Verdict.UNKNOWN else None
+        reach_s = matrix.reach_s
+        return Look(at=at, verdict=absent.verdict, value=None, sample_at=known, reach_s=reach_s, reason=absent.reason)
     times = [
         verdicts.times[i] for i, labels in enumerate(verdicts.labels) if fingerprint_of(labels) == incident.fingerprint
     ]

@@ -214,6 +214,8 @@ def _stop(case: Case, stop: Stop, past: Sequence[Remediation]) -> None:
     incident = case.incident
     if stop.person:
         call_person(incident, stop.reason, now=case.now)
+        if not past:
+            conclude(case, Outcome.NOTHING, f"Did nothing: {stop.reason}.")
     if past and past[-1].state == RemediationState.SHADOWED:
         conclude(case, Outcome.SHADOWED, f"Shadow: would have done {past[-1].plan['calls'][0]['text']}")
         _look_again(incident, after=None, now=case.now)

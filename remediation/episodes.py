@@ -231,9 +231,21 @@ def close_decision(incident: Incident, *, now: datetime) -> None:
         decision.summary = _what_was_done(acted, incident)
     elif decision.outcome == Outcome.HELD and decision.closed_at is None:
         decision.outcome = Outcome.NOTHING
-        decision.summary = f"Did nothing: it ended by itself before {decision.summary}"
+        decision.summary = f"Did nothing: it ended by itself{_what_held(incident)}. Planned was: {decision.summary}"
     decision.closed_at = decision.closed_at or now
     decision.save(update_fields=["outcome", "summary", "closed_at"])
+
+
+def _what_held(incident: Incident) -> str:
+    """What the last plan waited for, as a part of a sentence."""
+    last = incident.remediations.order_by("pk").last()
+    if last is None:
+        return ""
+    refused = [f"{one['label']}: {one['reason']}" for one in last.guards if not one["passed"]]
+    if refused:
+        return f" while it was held ({'; '.join(refused)})"
+    asked = incident.transitions.filter(kind="remediation", object_id=last.pk, to_state="awaiting_approval").exists()
+    return " while a person was asked" if asked else ""
 
 
 def _what_was_done(acted: Remediation, incident: Incident) -> str:

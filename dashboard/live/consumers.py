@@ -63,7 +63,9 @@ class LiveConsumer(AsyncWebsocketConsumer):
         if self.socket is not None:
             hub.leave(self.socket)
             self.socket = None
-        with suppress(RuntimeError, TimeoutError):  # it is closed already, or its peer does not read
+        with suppress(
+            RuntimeError, TimeoutError, OSError
+        ):  # it is closed already, or its peer is gone or does not read
             await asyncio.wait_for(self.close(code=code), 5)
 
 

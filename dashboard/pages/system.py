@@ -43,7 +43,7 @@ def heartbeats(_: str) -> Context:
 @fragment("checks", "system/_checks.html", topics=("catalogue",), every_s=5)
 def failed_checks(_: str) -> Context:
     """What is configured and cannot work. These checks look at rows, so each of them is quick."""
-    found = checks.run_checks(tags=["homeostat"])
+    found = checks.run_checks(tags=["homeostat"], include_deployment_checks=True, databases=["default"])
     return {
         "problems": [
             {"level": "firing" if one.is_serious() else "pending", "text": one.msg, "hint": one.hint} for one in found

@@ -27,11 +27,12 @@ class Failover(Verb):
         if not active:
             raise EffectNotStarted(f"no member of {target.name} serves now: there is nothing to switch away from")
         standby = able.standby(target)
+        before = {**backend.state(target), "active": active}
         return Call(
             target=target.name,
             text=able.switch_text(target, away_from=active, towards=standby),
-            before={**backend.state(target), "active": active},
-            after={"active": standby},
+            before=before,
+            after=able.switched(before, away_from=active, towards=standby),
             undo=able.switch_text(target, away_from=standby, towards=active),
             arguments={"away_from": active, "towards": standby},
         )

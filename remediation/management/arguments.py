@@ -7,14 +7,28 @@ from argparse import RawDescriptionHelpFormatter
 from datetime import datetime, timedelta
 from typing import Any
 
+from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.db import OperationalError, ProgrammingError
 
 from remediation.conf import parse_duration
 from remediation.models import Service, Source
 
 
 class TeachingCommand(BaseCommand):
-    """A command whose `--help` shows its examples as they are written."""
+    """A command whose `--help` shows its examples as they are written, and that says in words when nothing has run
+    over this home yet."""
+
+    def execute(self, *args: Any, **options: Any) -> str | None:
+        try:
+            return super().execute(*args, **options)
+        except (OperationalError, ProgrammingError) as error:
+            if "remediation_" not in str(error) and "unable to open" not in str(error):
+                raise
+            raise CommandError(
+                f"Nothing has run over {settings.HOMEOSTAT_HOME} yet. Start it with `make demo` or `make run`, or name "
+                "another home in HOMEOSTAT_HOME."
+            ) from error
 
     def create_parser(self, prog_name: str, subcommand: str, **kwargs: Any) -> CommandParser:
         return super().create_parser(prog_name, subcommand, formatter_class=RawDescriptionHelpFormatter, **kwargs)

@@ -7,7 +7,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from urllib.parse import urlsplit
 
-from django.db.models import F
+from django.db.models import F, Q
 
 from remediation import secrets
 from remediation.models import Source, SourceStatus
@@ -79,7 +79,11 @@ def note_answer(source: Source, *, now: datetime) -> None:
 
 
 def note_failure(source: Source, error: str, *, now: datetime) -> None:
-    _note(source, failed_at=now, error=error)
+    """failed_at stays that of the first failure since the last answer, so that pages can say since when."""
+    answered = Q(answered_at=None) | Q(failed_at__gt=F("answered_at"))
+    already = SourceStatus.objects.filter(answered, source=source, failed_at__isnull=False)
+    if not already.update(error=error):
+        _note(source, failed_at=now, error=error)
 
 
 def _note(source: Source, **values: object) -> None:

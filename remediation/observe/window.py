@@ -96,7 +96,10 @@ def _grid(answer: Answer, times: Floats) -> Floats:
     for row, series in enumerate(answer.series):
         columns = np.rint((series.times - times[0]) / step)
         if not np.all((columns >= 0) & (columns < len(times))):
-            raise ObserveError("the source answers for other times than it was asked for")
+            raise ObserveError(
+                "the query gives samples of other times than it was asked for: a range such as up[5m] needs a function "
+                "around it, such as avg_over_time(up[5m])"
+            )
         values[row, columns.astype(np.intp)] = series.values
     return values
 

@@ -137,6 +137,10 @@ class FailsOver(ABC):
     def switch(self, target: TargetRef, *, away_from: str, towards: str, attempt: Attempt) -> Effect:
         """Fence `away_from` first, then let `towards` take over."""
 
+    def switched(self, before: Facts, *, away_from: str, towards: str) -> Facts:
+        """What `state` is expected to say after a switch, as far as it is known beforehand."""
+        return {"active": towards}
+
     @abstractmethod
     def switch_text(self, target: TargetRef, *, away_from: str, towards: str) -> str: ...
 

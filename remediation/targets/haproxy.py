@@ -97,6 +97,9 @@ class Haproxy(FailsOver, Backend):
         refuse_unfit(other, deadline)
         return other.name
 
+    def switched(self, before: Facts, *, away_from: str, towards: str) -> Facts:
+        return {"active": towards, "admin": {away_from: "maint", towards: "ready"}}
+
     def switch(self, target: TargetRef, *, away_from: str, towards: str, attempt: Attempt) -> Effect:
         # 1. Look, and refuse while nothing has been touched.
         params, deadline = _params(target), Deadline(attempt.timeout_s)

@@ -41,7 +41,7 @@ def refuse_own_address(host: str, port: int) -> None:
     same_port = [own for own in [*_web(), *_stores()] if own[1] == port]
     if not same_port:
         return
-    asked = _addresses(host, port)
+    asked = _addresses(host, port)  # 0.0.0.0 reaches this machine, as localhost does
     for own_host, own_port in same_port:
         own = _addresses(own_host, own_port)
         if set(asked) & set(own) or (_any_local(asked) and _any_local(own)):

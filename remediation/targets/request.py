@@ -39,8 +39,8 @@ def refuse_url(url: str, deadline: Deadline) -> list[Address]:
     parts = urlsplit(url)
     host, port = parts.hostname or "", _port(url)
     found = resolve(host, port, deadline)
-    refuse_forbidden(host, found)
     refuse_own_address(host, port)
+    refuse_forbidden(host, found)
     return [(address, port) for address in found]
 
 

@@ -71,6 +71,7 @@ class Supervisord(Restartable, Scalable, Backend):
     def check(self, target: TargetRef, *, timeout_s: float = 5.0) -> None:
         try:
             params, session = _open(target, timeout_s)
+            session.refuse_own([])  # before a word is said: it may be our own broker that listens there
             members = [session.process(params.process)] if params.process else session.group(params.group)
             session.refuse_own(members)
             if params.group:

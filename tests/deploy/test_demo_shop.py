@@ -112,6 +112,8 @@ def test_paths_with_a_percent_sign_survive_supervisord(tmp_path: Path) -> None:
 def test_taken_ports_move_the_demo_to_the_next_block() -> None:
     first = stack.choose_ports(8000)
     with socket.socket() as taken:
+        # A demo that has just ended leaves connections behind that would refuse a plain bind.
+        taken.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         taken.bind(("127.0.0.1", first["queue"]))
         taken.listen()
         second = stack.choose_ports(8000)

@@ -102,7 +102,7 @@ class Command(BaseCommand):
     def mend(self, name: str) -> None:
         from deploy.demo import faults  # noqa: PLC0415
 
-        self._do(lambda config: f"Mended: {', '.join(faults.mend(name or None, config))}.")
+        self._do(lambda config: _mended(faults, name, config))
 
     def _do(self, action: Callable[[Any], str]) -> None:
         config = _running_config()
@@ -114,6 +114,15 @@ class Command(BaseCommand):
             raise CommandError(str(error)) from error
         except _demo_errors() as error:
             raise CommandError(str(error)) from error
+
+
+def _mended(faults: Any, name: str, config: Any) -> str:
+    """Undo, and say what was broken: undoing everything also starts what somebody stopped by other means."""
+    broken = [one.fault.name for one in faults.active(config)]
+    mended = faults.mend(name or None, config)
+    if name:
+        return f"Mended: {', '.join(mended)}."
+    return f"Mended: {', '.join(broken)}." if broken else "Nothing was broken; everything that should run does."
 
 
 def _own_home() -> Path:

@@ -8,9 +8,9 @@ import pytest
 from django.db import IntegrityError, transaction
 
 from remediation.models import Incident, Remediation, RemediationTarget, Transition, change
-from remediation.models.incident import fill
 from remediation.models.transition import IllegalMove
 from remediation.states import RemediationState
+from remediation.texts import fill
 from tests.remediation.world import World, make_playbook, make_rule, make_service
 
 
