@@ -9,10 +9,10 @@ VENV_PYTHON = .venv/bin/python
 CHECKED = remediation dashboard deploy bench tests manage.py
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test faults run lint typecheck format lock bench screenshots clean
+.PHONY: help demo test faults run lint typecheck format lock bench bench-detect screenshots clean
 
 help: ## list the targets
-	@sed -nE 's/^([a-z]+):.*## (.*)/  make \1\t\2/p' Makefile | expand -t 22
+	@sed -nE 's/^([a-z-]+):.*## (.*)/  make \1\t\2/p' Makefile | expand -t 22
 
 demo: ## start Homeostat with a shop of real services to break and watch
 	$(SETUP) demo
@@ -47,6 +47,10 @@ format: ## format the code and fix what can be fixed safely
 bench: ## measure how long a repair takes to start
 	$(SETUP) test
 	@exec $(VENV_PYTHON) -m bench.reaction $(ARGS)
+
+bench-detect: ## score every detector on public labelled series (they lie beside the repository)
+	$(SETUP) test
+	@exec $(VENV_PYTHON) -m bench.detect $(ARGS)
 
 screenshots: ## make the pictures of the README anew
 	$(SETUP) test

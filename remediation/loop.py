@@ -37,7 +37,9 @@ def evaluate(rule_id: int, *, now: datetime | None = None) -> bool:
     lease = now + timedelta(seconds=conf.EVALUATION_LEASE_S)
     if rule is None or not _claim_slot(rule, lease, now=now):
         return False
-    _evaluate(rule, lease, now=now)
+    # Judged at the slot's own time, as Prometheus does: a message that came some milliseconds earlier than the one
+    # before must not make `for` last an interval longer.
+    _evaluate(rule, lease, now=rule.slot_began(now))
     return True
 
 

@@ -81,7 +81,8 @@ class Rule(models.Model):
 
     def slot(self, now: float) -> int:
         """The number of the interval that `now` falls into, shifted per rule."""
-        return math.floor((now - self.offset_s) / self.period_s)
+        # A clock reads in microseconds: a slot that begins within that counts as begun.
+        return math.floor((now - self.offset_s) / self.period_s + 1e-6)
 
     @property
     def offset_s(self) -> float:
@@ -91,6 +92,11 @@ class Rule(models.Model):
     def period_s(self) -> float:
         """The interval, never so short (by a write past all checks) that it would stop beat for everybody."""
         return max(0.1, float(self.interval_s))
+
+    def slot_began(self, now: datetime) -> datetime:
+        """When the slot that `now` falls into began."""
+        began = self.slot(now.timestamp()) * self.period_s + self.offset_s
+        return datetime.fromtimestamp(min(began, now.timestamp()), tz=now.tzinfo)
 
     def next_slot_at(self, now: float) -> float:
         return (self.slot(now) + 1) * self.period_s + self.offset_s

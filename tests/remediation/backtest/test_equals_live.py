@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import random
 from datetime import UTC, datetime
+from typing import Any
 
 import pytest
 
@@ -35,7 +36,8 @@ def live(rule: Rule) -> list[tuple[str, float, float | None, float | None]]:
     """Evaluate slot after slot, then read what was kept: series, pending, firing, resolved."""
     now = rule.next_slot_at(BEGIN)
     for number in range(SLOTS):
-        at = math.floor((now + number * float(rule.interval_s)) * 1000) / 1000
+        # A message comes some milliseconds after its slot began, now earlier and now later.
+        at = now + number * float(rule.interval_s) + 0.013 * (1 + number % 5)
         assert loop.evaluate(rule.pk, now=datetime.fromtimestamp(at, UTC))
     return sorted(
         (
@@ -45,6 +47,13 @@ def live(rule: Rule) -> list[tuple[str, float, float | None, float | None]]:
             round(row.resolved_at.timestamp(), 3) if row.resolved_at else None,
         )
         for row in Incident.objects.filter(rule=rule)
+    )
+
+
+def same(one: list[tuple[Any, ...]], other: list[tuple[Any, ...]]) -> bool:
+    """Equal but for the rounding of clocks."""
+    return [row[0] for row in one] == [row[0] for row in other] and all(
+        row[1:] == pytest.approx(like[1:], abs=0.01) for row, like in zip(one, other, strict=True)
     )
 
 
@@ -78,7 +87,7 @@ def test_threshold_with_gaps_equals_live(
     rule = make_rule(make_service(), interval_s=interval_s, for_s=for_s, keep_firing_for_s=keep_s)
     kept = live(rule)
     result, again = backtested(rule, recorded)
-    assert again == kept
+    assert same(again, kept)
     assert len(kept) > 3
     assert result.fired == Incident.objects.exclude(fired_at=None).count()
 
@@ -93,7 +102,7 @@ def test_zscore_equals_live_whatever_the_steps(recorded: RecordedClient, interva
     params = {"window_s": 600, "step_s": step_s, "skip_s": 0, "minimum_points": 10}
     rule = make_rule(make_service(), interval_s=interval_s, detector="zscore", params=params)
     kept = live(rule)
-    assert backtested(rule, recorded)[1] == kept
+    assert same(backtested(rule, recorded)[1], kept)
     assert len(kept) >= 2
 
 
@@ -105,7 +114,7 @@ def test_absence_equals_live_and_knows_an_empty_source(recorded: RecordedClient)
     recorded.alive = lambda at: None if at - BEGIN > 100 else 1.0
     rule = make_rule(make_service(), detector="absent", params={"labels": {"service": "web"}}, for_s=5)
     kept = live(rule)
-    assert backtested(rule, recorded)[1] == kept
+    assert same(backtested(rule, recorded)[1], kept)
     assert [one[0] for one in kept] == [fingerprint({"service": "web"})] * 2
 
 
@@ -116,4 +125,4 @@ def test_series_that_differ_by_name_only_are_named_as_live_names_them(recorded: 
     ]
     rule = make_rule(make_service())
     kept = live(rule)
-    assert backtested(rule, recorded)[1] == kept
+    assert same(backtested(rule, recorded)[1], kept)
