@@ -95,7 +95,7 @@ def _gate(row: Remediation, *, now: datetime) -> None:
         return
     if _approved(row):
         if change(row, R.AWAITING_APPROVAL, now=now, reason="approved before it was held", guards=answers, due_at=now):
-            change(row, R.READY, now=now, reason="approved, and every guard lets it pass again")
+            change(row, R.READY, now=now, reason="approved, and every guard lets it pass again", due_at=now)
             ring_after_commit("act", remediation_id=row.pk)
         return
     expires = row.expires_at or now + timedelta(seconds=row.step.approval_ttl_s if row.step else 900)
@@ -126,6 +126,10 @@ def _hold(row: Remediation, answers: list[dict[str, Any]], refused: str, *, now:
 
 
 def _await(row: Remediation, *, now: datetime) -> None:
+    if _approved(row):  # the last answer was kept, and its worker died before it went on
+        if change(row, R.READY, now=now, reason="approved by enough people", due_at=now):
+            ring_after_commit("act", remediation_id=row.pk)
+        return
     if row.expires_at is None or row.expires_at > now:
         return
     if change(row, R.EXPIRED, now=now, reason="nobody answered in time"):

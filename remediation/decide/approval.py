@@ -29,7 +29,9 @@ def approve(remediation: Remediation, *, user: User, digest: str, now: datetime)
             )
             return row
         reason = f"approved by {user.username}"
-        if not change(row, RemediationState.READY, now=now, reason=reason, actor=user.username, facts=facts):
+        if not change(
+            row, RemediationState.READY, now=now, reason=reason, actor=user.username, facts=facts, due_at=now
+        ):
             raise Conflict(_who_was_quicker(row))
         ring_after_commit("act", remediation_id=row.pk)
     return row

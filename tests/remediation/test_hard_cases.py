@@ -228,6 +228,15 @@ def test_approved_but_expired_while_held_calls_a_person(world: World) -> None:
     assert world.incident().needs_person
 
 
+def test_approved_plan_whose_worker_died_goes_on(world: World) -> None:
+    row = waiting(world)
+    approval.approve(row, user=make_user("ann", "approver"), digest=row.digest, now=world.now)
+    Remediation.objects.update(state="awaiting_approval", due_at=world.now)
+    world.bells.clear()
+    world.ticks(2)
+    assert world.ledger.effects == ["app-1"]
+
+
 def test_reconciles_that_overlap_decide_once(world: World) -> None:
     broken(world)
     again: list[int] = []
