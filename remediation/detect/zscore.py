@@ -91,7 +91,8 @@ class Zscore(Detector):
         # Nothing but zero so far, and now something else: rare, but nobody knows how much is much.
         scaleless = (half == 0) & (values != normal.median)
         known = ~np.isnan(values) & ~np.isnan(half) & ~scaleless
-        scores = np.divide(away, half, out=np.zeros_like(away), where=half > 0)
+        with np.errstate(over="ignore"):  # a half that is nearly nothing: the score is cut below anyway
+            scores = np.divide(away, half, out=np.zeros_like(away), where=half > 0)
         lower, upper = _ends(normal, half, asked)
         codes = codes_of(known & (half > 0) & (away > half), known)
         return Verdicts(
