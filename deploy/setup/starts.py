@@ -18,7 +18,7 @@ MODULES = (
     "celery.concurrency.thread",
     "channels_redis.pubsub",
     "uvicorn.protocols.http.httptools_impl",
-    "uvicorn.protocols.websockets.websockets_impl",
+    "uvicorn.protocols.websockets.auto",
     "uvloop",
     "psycopg",
     "supervisor.supervisord",
