@@ -161,7 +161,7 @@ def _event(row: Transition, remediations: Mapping[int, Remediation], rules: Mapp
         text=row.reason,
         actor="" if row.actor == HOMEOSTAT else row.actor,
         href=f"/incidents/{incident.pk}/" if incident else "",
-        subject=incident.title if incident else (rule.name if rule else ""),
+        subject=incident.title if incident else (f"{rule.name}: {row.reason}" if rule else ""),
     )
 
 

@@ -17,7 +17,7 @@ from dashboard.templatetags.homeostat import ago
 from remediation.decide import freeze
 from remediation.exceptions import ObserveError
 from remediation.history import History
-from remediation.models import Freeze, Heartbeat, Incident, Note, RuleStatus, Service, Transition
+from remediation.models import Freeze, Heartbeat, Incident, Note, RuleStatus, Service, Transition, record
 from remediation.states import RemediationState
 from tests.dashboard import factories
 
@@ -476,3 +476,11 @@ def test_ages_are_said_calmly(age_s: float, said: str) -> None:
 def test_good_samples_are_counted_as_the_verification_counts_them() -> None:
     row = a_healed_incident().remediations.get()
     assert plans.view_of(row).dots == [True, True, False]
+
+
+@pytest.mark.django_db
+def test_rule_that_lost_sight_says_why_nothing_is_done(client: Client) -> None:
+    rule = factories.a_rule(factories.a_service("web"))
+    record(rule, "unknown", now=timezone.now(), reason="no fresh sample; unknown is not a fault, so nothing is done")
+    client.force_login(factories.a_user())
+    assert "unknown is not a fault, so nothing is done" in client.get("/").content.decode()
