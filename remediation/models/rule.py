@@ -21,7 +21,10 @@ GOLDEN = 0.6180339887498949
 VERSIONED = (
     *("name", "source_id", "service_id", "query", "detector", "params"),
     *("interval_s", "for_s", "keep_firing_for_s", "severity", "labels", "annotations"),
+    *("conditions", "need", "traffic_query", "minimum_traffic"),
 )
+UNUSED = {"conditions": [], "need": "all", "traffic_query": "", "minimum_traffic": 0.0}
+"""What a version leaves out while it is not used, so that a rule without it stays the version it was."""
 
 
 class Rule(models.Model):
@@ -43,6 +46,27 @@ class Rule(models.Model):
     )
     detector = models.CharField(max_length=50)
     params = models.JSONField("parameters", default=dict, blank=True)
+    conditions = models.JSONField(
+        "further conditions",
+        default=list,
+        blank=True,
+        help_text='More to be judged beside the query: [{"query": ..., "detector": ..., "params": {...}}].',
+    )
+    need = models.CharField(
+        "conditions needed",
+        max_length=10,
+        default="all",
+        help_text="How many of the query and the further conditions must be bad: all, any, or a number.",
+    )
+    traffic_query = models.TextField(
+        "traffic",
+        blank=True,
+        default="",
+        help_text="PromQL of the traffic behind the value. With less than the minimum, bad is taken for unknown.",
+    )
+    minimum_traffic = models.FloatField(
+        default=0.0, validators=[MinValueValidator(0)], help_text="In the unit of the traffic query; 0: not asked."
+    )
     interval_s = Seconds("interval (s)", default=15, validators=[MinValueValidator(1)])
     for_s = Seconds("for (s)", default=0, validators=[MinValueValidator(0)], help_text="Bad this long before it fires.")
     keep_firing_for_s = Seconds(
@@ -77,7 +101,8 @@ class Rule(models.Model):
 
     def body(self) -> dict[str, Any]:
         """What a version keeps."""
-        return {name: getattr(self, name) for name in VERSIONED}
+        found = {name: getattr(self, name) for name in VERSIONED}
+        return {name: value for name, value in found.items() if UNUSED.get(name, ...) != value}
 
     def slot(self, now: float) -> int:
         """The number of the interval that `now` falls into, shifted per rule."""
@@ -147,6 +172,13 @@ class RuleStatus(models.Model):
     bad = models.PositiveIntegerField(default=0)
     unknown = models.PositiveIntegerField(default=0)
     overruns = models.PositiveIntegerField(default=0)
+    settled = models.CharField(
+        max_length=100,
+        blank=True,
+        help_text="Names the version and the series when every one of them is ok and nothing is open: seen again as they "
+        "were, nothing has to be read or written.",
+    )
+    looked_at = models.DateTimeField(null=True, help_text="When the series were last written.")
 
     def __str__(self) -> str:
         return f"{self.rule}: {self.series} series, {self.bad} bad, {self.unknown} unknown"
