@@ -4,21 +4,19 @@ from __future__ import annotations
 
 import logging
 import math
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 
 import numpy as np
 
-from remediation import registry
+from remediation import judging, registry
 from remediation.detect.base import Verdicts
-from remediation.exceptions import ConfigurationError, HomeostatError, ObserveError, SourceFailed
-from remediation.models import Incident, Rule, Source, SourceStatus
+from remediation.exceptions import ConfigurationError, HomeostatError, ObserveError
+from remediation.judging import Asked, asking
+from remediation.models import Incident, Rule
 from remediation.observe import alerts, window
 from remediation.observe.base import Question
-from remediation.observe.clients import client_for, note_answer, note_failure
-from remediation.observe.gate import gate_of
+from remediation.observe.clients import client_for
 from remediation.series import Floats, Matrix
 from remediation.series import fingerprint as fingerprint_of
 from remediation.standings import finite, judged_series, missing
@@ -28,49 +26,9 @@ from remediation.verify.recovery import Look
 log = logging.getLogger(__name__)
 
 
-def fetch(rule: Rule, *, now: datetime) -> Matrix:
-    """The series a rule is about, as they are now. Raises ObserveError, ConfigurationError."""
-    detector = registry.detector(rule.detector)
-    params = detector.parse(rule.params)
-    if detector.source == "alerts":
-        return _fetch_alerts(rule, now=now)
-    question = Question(
-        query=rule.query,
-        window_s=detector.window_s(params),
-        step_s=detector.step_s(params),
-        needs_liveness=detector.needs_liveness,
-    )
-    with asking(rule.source, now=now):
-        return window.fetch(client_for(rule.source), question, now=now.timestamp())
-
-
-@contextmanager
-def asking(source: Source, *, now: datetime) -> Iterator[None]:
-    """Ask a source within this: through its gate, and with a note of whether it answers. What is wrong with one
-    question (bad PromQL, a warning, too much of it) says nothing about the source."""
-    try:
-        with gate_of(source.pk).question():
-            yield
-    except SourceFailed as error:
-        note_failure(source, str(error), now=now)
-        raise
-    except ObserveError:
-        note_answer(source, now=now)
-        raise
-    note_answer(source, now=now)
-
-
-def _fetch_alerts(rule: Rule, *, now: datetime) -> Matrix:
-    """The stored alerts of the rule's source. They are as fresh as the last pull, where the source is pulled."""
-    status = SourceStatus.objects.filter(source_id=rule.source_id).first()
-    answered = status is not None and not status.failing
-    return alerts.as_matrix(rule.source_id, rule.query, now=now.timestamp(), answered=answered)
-
-
 def judge(rule: Rule, *, now: datetime) -> Verdicts:
     """The verdicts of all series of a rule. Raises ObserveError, ConfigurationError."""
-    detector = registry.detector(rule.detector)
-    return detector.judge(fetch(rule, now=now), detector.parse(rule.params))
+    return judging.judge(Asked.of_rule(rule), now=now)[0]
 
 
 def ask(incident: Incident, *, now: datetime) -> Look:
@@ -80,12 +38,11 @@ def ask(incident: Incident, *, now: datetime) -> Look:
     rule.source = incident.rule.source
     at = now.timestamp()
     try:
-        if registry.detector(rule.detector).source == "alerts":
+        asked = Asked.of_rule(rule)
+        if asked.detector.source == "alerts":
             with asking(rule.source, now=now):
                 alerts.pull(rule.source, client_for(rule.source), now=now)
-        matrix = fetch(rule, now=now)
-        detector = registry.detector(rule.detector)
-        verdicts = detector.judge(matrix, detector.parse(rule.params))
+        verdicts, matrix = judging.judge(asked, now=now)
     except HomeostatError as error:
         return Look(at=at, verdict=Verdict.UNKNOWN, value=None, sample_at=None, reach_s=0, reason=str(error))
     except Exception as error:

@@ -17,6 +17,7 @@ from remediation import condition, conf, deciding, episodes, repair
 from remediation.detect.base import Verdicts
 from remediation.doorbell import ring
 from remediation.exceptions import ConfigurationError, ObserveError
+from remediation.judging import asking
 from remediation.models import Heartbeat, Incident, Remediation, Rule, RuleStatus, Source, record
 from remediation.models.source import SourceStatus
 from remediation.observe import alerts
@@ -121,7 +122,7 @@ def pull_alerts(source_id: int, *, now: datetime | None = None) -> None:
     if source is None:
         return
     try:
-        with condition.asking(source, now=now):
+        with asking(source, now=now):
             changed = alerts.pull(source, client_for(source), now=now)
     except ObserveError:
         return  # it is in the source's status

@@ -14,7 +14,19 @@ BASE = {"states", "signals", "conf", "exceptions", "registry"} | {
     *("series", "matchers", "failpoints", "secrets", "doorbell", "texts"),
 }
 """Know nothing of models (doorbell: of nothing but Celery and the transaction)."""
-LOOP = {"standings", "condition", "episodes", "deciding", "repair", "history", "loop", "rules", "backtest"}
+LOOP = {
+    "standings",
+    "judging",
+    "evaluation",
+    "condition",
+    "episodes",
+    "deciding",
+    "repair",
+    "history",
+    "loop",
+    "rules",
+    "backtest",
+}
 TOP = {"tasks", "schedule", "admin", "checks", "management", "apps", "celery"}
 
 LEVELS: dict[str, int] = (

@@ -175,8 +175,8 @@ class RuleStatus(models.Model):
     settled = models.CharField(
         max_length=100,
         blank=True,
-        help_text="Names the version and the series when every one of them is ok and nothing is open: seen again as they "
-        "were, nothing has to be read or written.",
+        help_text="Names the version and the series when every one of them is ok and nothing is open: seen again "
+        "as they were, nothing has to be read or written.",
     )
     looked_at = models.DateTimeField(null=True, help_text="When the series were last written.")
 

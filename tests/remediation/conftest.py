@@ -8,7 +8,7 @@ from datetime import datetime
 import pytest
 from django.db import transaction
 
-from remediation import condition, doorbell, loop, registry, repair
+from remediation import condition, doorbell, judging, loop, registry, repair
 from remediation.observe import window
 from tests.remediation.world import LedgerBackend, World
 
@@ -19,7 +19,8 @@ def world(db: None, monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
     made = World(ledger=LedgerBackend())
     monkeypatch.setitem(registry.backends(), "ledger", made.ledger)
     monkeypatch.setattr(window, "fetch", made.fetch)
-    monkeypatch.setattr(condition, "client_for", lambda source: None)
+    for module in (condition, judging):
+        monkeypatch.setattr(module, "client_for", lambda source: None)
     monkeypatch.setattr(loop, "ring", made.ring)
     monkeypatch.setattr(doorbell, "ring", made.ring)
     monkeypatch.setattr(transaction, "on_commit", lambda callback: callback())

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from remediation import condition, loop
+from remediation import judging, loop
 from remediation.backtest.outcome import Result
 from remediation.backtest.run import Plan, run
 from remediation.models import Incident, Rule
@@ -28,7 +28,7 @@ def recorded(world: World, monkeypatch: pytest.MonkeyPatch) -> RecordedClient:
     """The small world with a source that remembers, asked by the code that asks the real one."""
     client = RecordedClient()
     monkeypatch.setattr(window, "fetch", REAL_FETCH)
-    monkeypatch.setattr(condition, "client_for", lambda source: client)
+    monkeypatch.setattr(judging, "client_for", lambda source: client)
     return client
 
 
