@@ -12,7 +12,10 @@ log = logging.getLogger(__name__)
 _silenced_until = 0.0
 
 
-def ring(task: str, *, expires_s: float | None = None, on_queue: str | None = None, **ids: int | str) -> bool:
+Ids = int | str | list[int]
+
+
+def ring(task: str, *, expires_s: float | None = None, on_queue: str | None = None, **ids: Ids) -> bool:
     """Send `remediation.tasks.<task>` its ids. Returns False, and logs once a minute, when the broker is away."""
     global _silenced_until  # noqa: PLW0603 - one log line a minute in this process
     try:

@@ -34,6 +34,7 @@ from remediation.standings import (
     forget_well,
     judged_series,
     missing,
+    settled_name,
     write_states,
 )
 from remediation.states import REMEDIATION_LIVE, IncidentState, Outcome, Phase, RemediationState, Verdict
@@ -43,10 +44,11 @@ MANY = 50
 MEASURED = ("verdict", "value", "score", "lower", "upper", "reason", "judged_at")
 
 
-def take_in(rule: Rule, verdicts: Verdicts | None, *, why_not: str, now: datetime) -> Tally:
+def take_in(rule: Rule, verdicts: Verdicts | None, *, why_not: str, now: datetime, every_s: float = REFRESH_S) -> Tally:
     """Write what an evaluation came to: series states and incidents, in one transaction.
 
     verdicts None means that the source gave no answer: every series the rule knows is unknown, because of `why_not`.
+    every_s: how often a series that stays well is written.
     """
     judged = judged_series(verdicts) if verdicts is not None else {}
     with transaction.atomic():
@@ -56,19 +58,27 @@ def take_in(rule: Rule, verdicts: Verdicts | None, *, why_not: str, now: datetim
         for name, row in known.items():
             if name not in judged:
                 judged[name] = missing(row.labels, verdicts, why_not=why_not)
-        changed = write_states(rule, known, judged, now=now)
-        _write_incidents(rule, known, judged, now=now)
+        changed = write_states(rule, known, judged, now=now, every_s=every_s)
+        still_open = _write_incidents(rule, known, judged, now=now)
     verdict_list = [one.verdict for one in judged.values()]
     return Tally(
         series=len(judged),
         bad=verdict_list.count(Verdict.BAD),
         unknown=verdict_list.count(Verdict.UNKNOWN),
         changed=changed,
+        settled="" if still_open or verdicts is None else _settled(rule, known, verdicts),
     )
 
 
-def _write_incidents(rule: Rule, states: dict[str, SeriesState], judged: dict[str, Judged], *, now: datetime) -> None:
-    """Open, fire, update and resolve. Unknown verdicts change no phase, so they reach none of these but the update."""
+def _settled(rule: Rule, states: dict[str, SeriesState], verdicts: Verdicts) -> str:
+    """The name of this very outcome when all is well, so that it is known when it is seen again."""
+    well = all(row.phase == Phase.OK and row.verdict == Verdict.OK for row in states.values())
+    return settled_name(rule.version, verdicts, known=states) if well else ""
+
+
+def _write_incidents(rule: Rule, states: dict[str, SeriesState], judged: dict[str, Judged], *, now: datetime) -> int:
+    """Open, fire, update and resolve. Unknown verdicts change no phase, so they reach none of these but the update.
+    Returns how many are open afterwards."""
     rows = Incident.objects.filter(rule=rule).exclude(state=IncidentState.RESOLVED).select_related("rule")
     incidents = {row.fingerprint: row for row in rows}
     opening = _Opening(rule, now)
@@ -90,6 +100,7 @@ def _write_incidents(rule: Rule, states: dict[str, SeriesState], judged: dict[st
     if incidents:
         _adopt_version(opening.version, list(incidents.values()), now=now)
     opening.write()
+    return len(opening.rows) + sum(row.state != IncidentState.RESOLVED for row in incidents.values())
 
 
 def _adopt_version(version: RuleVersion, incidents: list[Incident], *, now: datetime) -> None:

@@ -10,7 +10,7 @@ from celery.beat import Scheduler
 from django.db import DatabaseError, close_old_connections
 from django.utils import timezone
 
-from remediation import conf
+from remediation import conf, evaluation
 from remediation.doorbell import ring
 from remediation.models import Heartbeat, Rule, Source
 
@@ -46,8 +46,11 @@ class SlotScheduler(Scheduler):
         self.ticked_at = now
         if now >= self.reload_at:
             self._reload(now)
-        for key in [key for key, at in self.due.items() if at <= now]:
-            self._ring(key, now)
+        due = [key for key, at in self.due.items() if at <= now]
+        self._ring_rules([self.rules[pk] for kind, pk in due if kind == "evaluate"], now)
+        for key in due:
+            if key[0] != "evaluate":
+                self._ring(key, now)
         soonest = min(self.due.values(), default=now + LONGEST_SLEEP_S)
         return max(0.001, min(soonest - time.time(), LONGEST_SLEEP_S))
 
@@ -65,14 +68,21 @@ class SlotScheduler(Scheduler):
         wanted |= {("pulse", number) for number in range(len(QUEUES))} | {("sweep", 0)}
         self.due = {key: self.due.get(key, now) for key in wanted}
 
+    def _ring_rules(self, rules: list[Rule], now: float) -> None:
+        """One message for those that are due at one source together: they are asked for together."""
+        alike: dict[tuple[int, float], list[Rule]] = {}
+        for rule in rules:
+            self.due["evaluate", rule.pk] = rule.next_slot_at(now)
+            alike.setdefault((rule.source_id, rule.period_s), []).append(rule)
+        for (_, period_s), group in alike.items():
+            for first in range(0, len(group), evaluation.TOGETHER):
+                numbers = [rule.pk for rule in group[first : first + evaluation.TOGETHER]]
+                # Expires with its slot: after an outage the present is evaluated, not the past.
+                ring("evaluate", rule_ids=numbers, expires_s=max(period_s, 5))
+
     def _ring(self, key: tuple[str, int], now: float) -> None:
         kind, pk = key
         match kind:
-            case "evaluate":
-                rule = self.rules[pk]
-                self.due[key] = rule.next_slot_at(now)
-                # Expires with its slot: after an outage the present is evaluated, not the past.
-                ring("evaluate", rule_id=pk, expires_s=max(rule.interval_s, 5))
             case "pull_alerts":
                 source = self.sources[pk]
                 self.due[key] = now + source.pull_alerts_s

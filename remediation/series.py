@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,9 +16,14 @@ Floats = NDArray[np.float64]
 
 def fingerprint(labels: Labels) -> str:
     """Sixteen hex digits that name a set of labels: FNV-1a over sorted pairs, as Prometheus and Alertmanager do it."""
+    return _fingerprint(tuple(sorted(labels.items())))
+
+
+@lru_cache(maxsize=50_000)
+def _fingerprint(pairs: tuple[tuple[str, str], ...]) -> str:
     value = 0xCBF29CE484222325
-    for name in sorted(labels):
-        for byte in name.encode() + b"\xff" + labels[name].encode() + b"\xff":
+    for name, text in pairs:
+        for byte in name.encode() + b"\xff" + text.encode() + b"\xff":
             value = ((value ^ byte) * 0x100000001B3) & 0xFFFFFFFFFFFFFFFF
     return f"{value:016x}"
 

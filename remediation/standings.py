@@ -2,19 +2,28 @@
 
 from __future__ import annotations
 
+import hashlib
 import math
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
+
+import numpy as np
 
 from remediation.conf import FORGET_AFTER_S
 from remediation.detect.base import Verdicts
 from remediation.detect.phase import Standing, advance
-from remediation.models import Incident, Rule, SeriesState
+from remediation.models import Incident, Rule, RuleStatus, SeriesState
 from remediation.series import fingerprint
 from remediation.states import Code, IncidentState, Phase, Verdict
 
 REFRESH_S = 10.0
 """A series whose verdict does not change is written again after this many seconds, so that its value stays current."""
+REFRESHED_PER_S = 100
+"""Well series that are written again in a second, of all rules together: with many, each has to wait for its turn."""
+REFRESH_AT_MOST_S = 300.0
+PARTLY = "/partly"
+"""Ends the name of a settled outcome in which series are stored that are not in the answer, because they are well."""
 
 KEY_FIELDS = ("rule", "fingerprint")
 STATE_FIELDS = (
@@ -42,6 +51,8 @@ class Tally:
     bad: int
     unknown: int
     changed: bool
+    settled: str = ""
+    """RuleStatus.settled."""
 
 
 def finite(number: float) -> float | None:
@@ -106,8 +117,37 @@ def forget_replaced(rule: Rule, known: dict[str, SeriesState], judged: dict[str,
         known.pop(name).delete()
 
 
-def write_states(rule: Rule, known: dict[str, SeriesState], judged: dict[str, Judged], *, now: datetime) -> bool:
-    """Advance every series and write those that changed or are due for a refresh; `known` holds all of them after."""
+def settled_name(version: int, verdicts: Verdicts, *, known: Iterable[str] = ()) -> str:
+    """Names a rule's version and its series, for RuleStatus.settled: seen again with all of them well, nothing has to
+    be read or written. `known`: the fingerprints that are stored. Empty when one of those is not in the answer, unless
+    what is missing is certainly well."""
+    names = sorted(fingerprint(labels) for labels in verdicts.labels)
+    partly = not set(known) <= set(names)
+    if partly and verdicts.missing != Code.OK:
+        return ""
+    digest = hashlib.sha256(" ".join(names).encode()).hexdigest()[:32]
+    return f"{version}/{digest}{PARTLY if partly else ''}"
+
+
+def is_settled(status: RuleStatus, version: int, verdicts: Verdicts) -> bool:
+    """Whether every series is well, and they are those of the last time."""
+    if not status.settled or not np.all(verdicts.codes == Code.OK):
+        return False
+    partly = status.settled.endswith(PARTLY)
+    same = status.settled.removesuffix(PARTLY) == settled_name(version, verdicts)
+    return same and (not partly or verdicts.missing == Code.OK)
+
+
+def refresh_s(series: int) -> float:
+    """Seconds after which a well series is written again, by how many series all rules have together."""
+    return min(max(REFRESH_S, series / REFRESHED_PER_S), REFRESH_AT_MOST_S)
+
+
+def write_states(
+    rule: Rule, known: dict[str, SeriesState], judged: dict[str, Judged], *, now: datetime, every_s: float = REFRESH_S
+) -> bool:
+    """Advance every series and write those that changed or are due for a refresh, well ones after `every_s`; `known`
+    holds all of them after."""
     at = now.timestamp()
     new: list[SeriesState] = []
     edited: list[SeriesState] = []
@@ -122,7 +162,9 @@ def write_states(rule: Rule, known: dict[str, SeriesState], judged: dict[str, Ju
             standing = Standing(phase=Phase(row.phase), since=row.phase_since, judged_at=row.judged_at)
         after = advance(standing, one.verdict, now=at, for_s=rule.for_s, keep_firing_for_s=rule.keep_firing_for_s)
         moved = standing is None or after.phase != row.phase or one.verdict != row.verdict
-        if standing is not None and (moved or one.verdict != Verdict.OK or at - row.judged_at >= REFRESH_S):
+        # What is on its way somewhere is written often whatever there is: its time counts from what was written.
+        due_s = every_s if row.phase == Phase.OK else REFRESH_S
+        if standing is not None and (moved or one.verdict != Verdict.OK or at - row.judged_at >= due_s):
             edited.append(row)
         elif standing is not None:
             continue

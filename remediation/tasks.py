@@ -15,8 +15,8 @@ from remediation.schedule import PULSE_S
 
 
 @shared_task
-def evaluate(*, rule_id: int) -> None:
-    loop.evaluate(rule_id)
+def evaluate(*, rule_ids: list[int]) -> None:
+    loop.evaluate_many(rule_ids)
 
 
 @shared_task

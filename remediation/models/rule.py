@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from datetime import datetime
 from typing import Any
+from zlib import crc32
 
 from django.core.exceptions import ValidationError
 from django.core.validators import MinValueValidator
@@ -15,8 +16,9 @@ from remediation.models.service import Service
 from remediation.models.source import Source
 from remediation.states import Severity
 
-GOLDEN = 0.6180339887498949
-"""Multiples of it spread evenly over an interval, so rules with one interval are not asked all at once."""
+STARTS = 16
+"""Moments of an interval at which slots begin: apart from each other, so that not all rules are asked at once, and few,
+so that those which are can be asked in one question."""
 
 VERSIONED = (
     *("name", "source_id", "service_id", "query", "detector", "params"),
@@ -105,13 +107,14 @@ class Rule(models.Model):
         return {name: value for name, value in found.items() if UNUSED.get(name, ...) != value}
 
     def slot(self, now: float) -> int:
-        """The number of the interval that `now` falls into, shifted per rule."""
+        """The number of the interval that `now` falls into, shifted by what is asked."""
         # A clock reads in microseconds: a slot that begins within that counts as begun.
         return math.floor((now - self.offset_s) / self.period_s + 1e-6)
 
     @property
     def offset_s(self) -> float:
-        return ((self.pk or 0) * GOLDEN % 1.0) * self.period_s
+        # Rules that ask the same are due at the same moment, so that one answer serves them all.
+        return crc32(f"{self.source_id} {self.query.strip()}".encode()) % STARTS / STARTS * self.period_s
 
     @property
     def period_s(self) -> float:

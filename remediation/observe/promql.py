@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 
 from remediation.conf import parse_duration
 
@@ -25,6 +26,7 @@ _TOKEN = re.compile(
 )
 _GROUPING = {"by", "without", "on", "ignoring", "group_left", "group_right"}
 _OTHER_WORDS = {"and", "or", "unless", "atan2", "bool", "offset", "inf", "nan"}
+_CLOSED_BY = {"(": ")", "[": "]", "{": "}"}
 _LABELS_FROM_SELECTOR = {"absent", "timestamp"}
 """Functions that look at the selector itself, not only at its samples."""
 
@@ -52,6 +54,7 @@ class _Token:
         return self.start + len(self.text)
 
 
+@lru_cache(maxsize=10_000)
 def reach_s(query: str, *, lookback_s: float) -> float:
     """Seconds that one point of the answer may look back: the longest selector, and all subqueries and offsets.
 
@@ -72,6 +75,7 @@ def reach_s(query: str, *, lookback_s: float) -> float:
     return max(leaves, default=0.0) + extra
 
 
+@lru_cache(maxsize=10_000)
 def fresh(query: str, *, stale_after_s: float) -> str:
     """The query, whose instant selectors leave out samples older than stale_after_s.
 
@@ -88,6 +92,37 @@ def fresh(query: str, *, stale_after_s: float) -> str:
         result += f"({whole} and last_over_time({bare}[{max(round(stale_after_s * 1000), 1)}ms]{tail}))"
         done = item.tail
     return result + query[done:]
+
+
+@lru_cache(maxsize=10_000)
+def recent(query: str, *, stale_after_s: float) -> str:
+    """The query, whose instant selectors give the newest sample of the last stale_after_s: `last_over_time(x[30s])`.
+
+    Costs the source half of what `fresh` does and lasts longer: a series that has ended is given for stale_after_s
+    more. For counting what is well; nothing is concluded from one that is missing."""
+    result, done = "", 0
+    for item in selectors(query):
+        if item.range_s is not None or item.inside in _LABELS_FROM_SELECTOR:
+            continue
+        bare, tail = query[item.start : item.end], query[item.end : item.tail]
+        result += f"{query[done : item.start]}last_over_time({bare}[{max(round(stale_after_s * 1000), 1)}ms]{tail})"
+        done = item.tail
+    return result + query[done:]
+
+
+@lru_cache(maxsize=10_000)
+def is_whole(query: str) -> bool:
+    """Whether the text can stand between brackets without reaching beyond them: they match, and no quote is left."""
+    awaited: list[str] = []
+    for token in _tokens(query):
+        if token.text in _CLOSED_BY:
+            awaited.append(_CLOSED_BY[token.text])
+        elif token.text in _CLOSED_BY.values() and token.kind == "mark":
+            if not awaited or awaited.pop() != token.text:
+                return False
+        elif token.kind == "mark" and token.text in "\"'`":
+            return False
+    return bool(query.strip()) and not awaited
 
 
 def selectors(query: str) -> list[Selector]:

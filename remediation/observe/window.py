@@ -107,10 +107,15 @@ def _grid(answer: Answer, times: Floats) -> Floats:
 def _alive(client: Client, now: float) -> bool:
     """Whether the source holds samples, and did some time ago: while it fills up after a restart with an empty disk,
     a series that is missing means nothing."""
-    settled = max(round(client.access.stale_after_s * 1000), 1)
-    answer = client.instant(f"count(up) and count(up offset {settled}ms)", at=now)
+    answer = client.instant(liveness(client), at=now)
     _refuse_warnings(answer)
     return any(series.values.size and series.values[-1] > 0 for series in answer.series)
+
+
+def liveness(client: Client) -> str:
+    """The question whether the source holds samples, and did some time ago: a series above 0 when it does."""
+    settled = max(round(client.access.stale_after_s * 1000), 1)
+    return f"count(up) and count(up offset {settled}ms)"
 
 
 def _refuse_warnings(answer: Answer) -> None:

@@ -49,7 +49,7 @@ def test_rule_is_rung_for_once_a_slot(bells: Bells) -> None:
     rule = make_rule(None, interval_s=5)
     run(schedule.SlotScheduler(app=app), bells, 50)
     assert len(bells.of("evaluate")) in (10, 11)
-    assert bells.of("evaluate")[0] == {"rule_id": rule.pk}
+    assert bells.of("evaluate")[0] == {"rule_ids": [rule.pk]}
 
 
 @pytest.mark.django_db

@@ -1,0 +1,279 @@
+"""Observe and detect for many rules of one source at once, in as few questions as possible.
+
+Rules that look at nothing but the newest sample are asked together, some fifty in one question. Of a rule with many
+series that were all well, the source only counts how many are on the good side of the limit; when that number is the
+one it was, there is nothing to fetch, to judge or to write.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from functools import partial
+
+import numpy as np
+
+from remediation import condition
+from remediation.detect.base import Verdicts
+from remediation.exceptions import ConfigurationError, ObserveError, SourceFailed
+from remediation.judging import Asked, asking
+from remediation.models import Rule, RuleStatus
+from remediation.observe import chain, promql, window
+from remediation.observe.answers import Answer, Samples
+from remediation.observe.clients import client_for
+from remediation.series import Matrix
+from remediation.standings import is_settled
+from remediation.states import Code
+
+log = logging.getLogger(__name__)
+
+TOGETHER = 50
+"""Rules in one question."""
+SERIES_TOGETHER = 2000
+"""Series in one answer, about: a rule that had more of them is asked alone."""
+SIFTED_FROM = 20
+"""Series from which a rule's well ones are only counted: a count is then less to send than the samples."""
+ALONE_S = 600.0
+"""Seconds for which a rule that spoiled a question in common is asked by itself."""
+ALIVE = "alive"
+
+_alone: dict[tuple[int, int], float] = {}
+_lock = threading.Lock()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Seen:
+    """What a look at one rule came to: its verdicts, or why there are none; or `unchanged`, when every series is well
+    and there are those, and only those, of the last time."""
+
+    verdicts: Verdicts | None = None
+    error: str = ""
+    unchanged: bool = False
+
+
+_Found = dict[int, Seen]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Due:
+    """A rule that is due, with what its last evaluation came to. look: it must be looked at, not only counted."""
+
+    rule: Rule
+    status: RuleStatus
+    look: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Part:
+    """One rule of a question in common."""
+
+    due: Due
+    asked: Asked
+    query: str
+
+
+def look(due: Sequence[Due], *, now: datetime, within_s: float) -> dict[int, Seen]:
+    """Judge rules of one source, all at one time; by their numbers. Never raises: what is wrong is in the answer.
+
+    Those that `within_s` was too short for are left out. A source that does not answer is asked once, not once a rule.
+    """
+    found: dict[int, Seen] = {}
+    until = time.monotonic() + within_s
+    try:
+        for question in _questions(due, found, now=now):
+            found |= question()
+            if time.monotonic() > until:
+                break
+    except SourceFailed as error:
+        found |= {one.rule.pk: Seen(error=str(error)) for one in due if one.rule.pk not in found}
+    return found
+
+
+def _questions(due: Sequence[Due], found: Mapping[int, Seen], *, now: datetime) -> Iterator[Callable[[], _Found]]:
+    """What there is to ask, in this order; `found` fills meanwhile."""
+    counted, together = _sorted(due)
+    for group in _groups(counted):
+        yield partial(_count, group, now=now)
+    together += [_plain(part.due, part.asked) for part in counted if part.due.rule.pk not in found]
+    for group in _groups(together):
+        yield partial(_look_together, group, now=now)
+    for one in due:
+        if one.rule.pk not in found:
+            yield partial(_look_alone, one, now=now)
+
+
+def _sorted(due: Iterable[Due]) -> tuple[list[_Part], list[_Part]]:
+    """Those whose well series are only counted, and those whose samples are fetched together; the others are asked
+    alone."""
+    counted: list[_Part] = []
+    together: list[_Part] = []
+    for one in due:
+        asked = _simple(one.rule)
+        if asked is None or one.status.series > SERIES_TOGETHER or _is_alone(one.rule):
+            continue
+        stale_after_s = float(one.rule.source.stale_after_s)
+        recent = promql.recent(asked.query, stale_after_s=stale_after_s)
+        sifted = asked.detector.sifted(recent, asked.params)
+        if sifted and not one.look and one.status.series > SIFTED_FROM and _was_settled(one):
+            counted.append(_Part(due=one, asked=asked, query=f'count_values("side", {sifted})'))
+        else:
+            together.append(_plain(one, asked))
+    return counted, together
+
+
+def _plain(due: Due, asked: Asked) -> _Part:
+    return _Part(due=due, asked=asked, query=asked.query)
+
+
+def _simple(rule: Rule) -> Asked | None:
+    """The rule's question where it is one and asks for the newest samples only."""
+    try:
+        asked = Asked.of_rule(rule)
+    except ConfigurationError:
+        return None
+    samples = asked.detector.source == "samples" and asked.detector.window_s(asked.params) <= 0
+    whole = not rule.conditions and not rule.traffic_query and promql.is_whole(rule.query)
+    return asked if samples and whole else None
+
+
+def _groups(parts: Sequence[_Part]) -> Iterable[list[_Part]]:
+    group: list[_Part] = []
+    series = 0
+    for part in parts:
+        if group and (len(group) >= TOGETHER or series + part.due.status.series > SERIES_TOGETHER):
+            yield group
+            group, series = [], 0
+        group.append(part)
+        series += part.due.status.series if part.query == part.asked.query else 2
+    if group:
+        yield group
+
+
+# --- counting ---------------------------------------------------------------------------------------------------------
+
+
+def _count(group: list[_Part], *, now: datetime) -> _Found:
+    """The rules whose series are all well and as many as before."""
+    try:
+        answer = _ask(group, now=now)
+    except SourceFailed:
+        raise
+    except ObserveError:
+        return {}  # one of them cannot be counted: each is looked at
+    found = chain.parts(answer)
+    return {
+        part.due.rule.pk: Seen(unchanged=True)
+        for part in group
+        if _count_of(found.get(str(part.due.rule.pk), []), part.asked) == part.due.status.series
+    }
+
+
+def _count_of(sides: list[Samples], asked: Asked) -> int:
+    """How many series are well; -1 when one is not."""
+    total = 0
+    for one in sides:
+        if asked.detector.side(float(one.labels["side"]), asked.params) != Code.OK:
+            return -1
+        total += int(one.values[-1])
+    return total
+
+
+# --- looking ----------------------------------------------------------------------------------------------------------
+
+
+def _look_together(group: list[_Part], *, now: datetime) -> _Found:
+    if len(group) == 1:
+        return _look_alone(group[0].due, now=now)
+    try:
+        found = chain.parts(_ask(group, now=now))
+    except SourceFailed:
+        raise
+    except ObserveError:
+        return _look_one_by_one(group, now=now)
+    alive = any(one.values[-1] > 0 for one in found.get(ALIVE, []))
+    return {part.due.rule.pk: _judged(part, found, alive=alive, now=now) for part in group}
+
+
+def _look_one_by_one(group: list[_Part], *, now: datetime) -> _Found:
+    """One of them spoils the question in common: it is found, and asked alone for a while."""
+    found: _Found = {}
+    for part in group:
+        found |= _look_alone(part.due, now=now)
+    wrong = [part.due.rule for part in group if found[part.due.rule.pk].error]
+    until = time.monotonic() + (ALONE_S if wrong else ALONE_S / 10)
+    with _lock:
+        _alone.update({(rule.pk, rule.version): until for rule in wrong or [part.due.rule for part in group]})
+    return found
+
+
+def _is_alone(rule: Rule) -> bool:
+    with _lock:
+        until = _alone.get((rule.pk, rule.version), 0.0)
+        if until and until < time.monotonic():
+            del _alone[rule.pk, rule.version]
+        return until > time.monotonic()
+
+
+def _judged(part: _Part, found: dict[str, list[Samples]], *, alive: bool, now: datetime) -> Seen:
+    series = found.get(str(part.due.rule.pk), [])
+    at = np.floor(now.timestamp() * 1000) / 1000
+    matrix = Matrix(
+        labels=window.without_names([one.labels for one in series]),
+        times=np.array([at]),
+        values=np.array([[one.values[-1]] for one in series]).reshape(len(series), 1),
+        now=now.timestamp(),
+        alive=alive or not part.asked.detector.needs_liveness,
+    )
+    try:
+        return _compared(part.due, part.asked.detector.judge(matrix, part.asked.params))
+    except Exception as problem:
+        log.exception("rule %s cannot be judged", part.due.rule)
+        return Seen(error=condition.plain(problem))
+
+
+def _look_alone(one: Due, *, now: datetime) -> _Found:
+    return {one.rule.pk: _look(one, now=now)}
+
+
+def _look(one: Due, *, now: datetime) -> Seen:
+    try:
+        return _compared(one, condition.judge(one.rule, now=now))
+    except SourceFailed:
+        raise
+    except (ObserveError, ConfigurationError) as problem:
+        return Seen(error=str(problem))
+    except Exception as problem:
+        log.exception("rule %s cannot be evaluated", one.rule)
+        return Seen(error=condition.plain(problem))
+
+
+def _ask(group: list[_Part], *, now: datetime) -> Answer:
+    """Raises ObserveError, also when the source warns: nobody knows then whose answer lacks something."""
+    source = group[0].due.rule.source
+    queries = {str(part.due.rule.pk): part.query for part in group}
+    with asking(source, now=now):
+        client = client_for(source)
+        if any(part.asked.detector.needs_liveness and part.query == part.asked.query for part in group):
+            queries[ALIVE] = window.liveness(client)
+        answer = client.instant(chain.chained(queries), at=np.floor(now.timestamp() * 1000) / 1000)
+        if answer.warnings:
+            raise ObserveError(f"the source warns: {'; '.join(answer.warnings[:3])}")
+    return answer
+
+
+# --- nothing new ------------------------------------------------------------------------------------------------------
+
+
+def _was_settled(one: Due) -> bool:
+    """With the rule as it is now, and with all stored series in the answer: their number then says it all."""
+    version, _, series = one.status.settled.partition("/")
+    return version == str(one.rule.version) and "/" not in series
+
+
+def _compared(one: Due, verdicts: Verdicts) -> Seen:
+    """The verdicts, with a word on whether they are what they were."""
+    return Seen(verdicts=verdicts, unchanged=not one.look and is_settled(one.status, one.rule.version, verdicts))
