@@ -27,7 +27,6 @@ from remediation.observe.answers import Answer, Samples
 from remediation.observe.clients import client_for
 from remediation.series import Matrix
 from remediation.standings import is_settled
-from remediation.states import Code
 
 log = logging.getLogger(__name__)
 
@@ -35,7 +34,7 @@ TOGETHER = 50
 """Rules in one question."""
 SERIES_TOGETHER = 2000
 """Series in one answer, about: a rule that had more of them is asked alone."""
-SIFTED_FROM = 20
+COUNTED_FROM = 20
 """Series from which a rule's well ones are only counted: a count is then less to send than the samples."""
 ALONE_S = 600.0
 """Seconds for which a rule that spoiled a question in common is asked by itself."""
@@ -117,9 +116,9 @@ def _sorted(due: Iterable[Due]) -> tuple[list[_Part], list[_Part]]:
             continue
         stale_after_s = float(one.rule.source.stale_after_s)
         recent = promql.recent(asked.query, stale_after_s=stale_after_s)
-        sifted = asked.detector.sifted(recent, asked.params)
-        if sifted and not one.look and one.status.series > SIFTED_FROM and _was_settled(one):
-            counted.append(_Part(due=one, asked=asked, query=f'count_values("side", {sifted})'))
+        well = asked.detector.well(recent, asked.params)
+        if well and not one.look and one.status.series > COUNTED_FROM and _was_settled(one):
+            counted.append(_Part(due=one, asked=asked, query=f"count({well})"))
         else:
             together.append(_plain(one, asked))
     return counted, together
@@ -168,18 +167,12 @@ def _count(group: list[_Part], *, now: datetime) -> _Found:
     return {
         part.due.rule.pk: Seen(unchanged=True)
         for part in group
-        if _count_of(found.get(str(part.due.rule.pk), []), part.asked) == part.due.status.series
+        if _count_of(found.get(str(part.due.rule.pk), [])) == part.due.status.series
     }
 
 
-def _count_of(sides: list[Samples], asked: Asked) -> int:
-    """How many series are well; -1 when one is not."""
-    total = 0
-    for one in sides:
-        if asked.detector.side(float(one.labels["side"]), asked.params) != Code.OK:
-            return -1
-        total += int(one.values[-1])
-    return total
+def _count_of(series: list[Samples]) -> int:
+    return int(series[0].values[-1]) if series else 0
 
 
 # --- looking ----------------------------------------------------------------------------------------------------------

@@ -61,14 +61,10 @@ class Detector(Plugin, ABC):
         """Seconds between two points of that history."""
         return 0.0
 
-    def sifted(self, query: str, params: Params) -> str | None:
-        """PromQL that gives -1, 0 or 1 for every series of the query, so that the source can count how many are well
-        instead of sending them all (NaN stays NaN). None where a verdict needs more than the newest sample."""
+    def well(self, query: str, params: Params) -> str | None:
+        """PromQL that gives those series of the query that are certainly ok, so that the source can count them instead
+        of sending them. None where a verdict needs more than the newest sample."""
         return None
-
-    def side(self, side: float, params: Params) -> Code:
-        """What -1, 0 or 1 of `sifted` means."""
-        raise NotImplementedError
 
     def stream(self, params: Params, count: int) -> Stream | None:
         """A state that judges point after point, for a detector that need not see its window again each time. Its

@@ -45,12 +45,9 @@ class Expression(Detector):
     Params = ExpressionParams
     needs_liveness = True
 
-    def sifted(self, query: str, params: registry.Params) -> str | None:
+    def well(self, query: str, params: registry.Params) -> str | None:
         asked = cast(ExpressionParams, params)
-        return None if asked.op is None else Threshold().sifted(query, _limit(asked))
-
-    def side(self, side: float, params: registry.Params) -> Code:
-        return Threshold().side(side, _limit(cast(ExpressionParams, params)))
+        return None if asked.op is None else Threshold().well(query, _limit(asked))
 
     def judge(self, matrix: Matrix, params: registry.Params) -> Verdicts:
         asked = cast(ExpressionParams, params)

@@ -11,7 +11,6 @@ from remediation import registry
 from remediation.detect.base import Band, Detector, Verdicts, codes_of, last_points
 from remediation.detect.wording import NO_SAMPLE, bounded, number
 from remediation.series import Floats, Matrix
-from remediation.states import Code
 
 _COMPARE: Mapping[str, Callable[[Floats, float], NDArray[np.bool_]]] = {
     ">": np.greater,
@@ -74,15 +73,11 @@ class Threshold(Detector):
         asked = cast(ThresholdParams, params)
         return 0.0 if asked.clear is None else asked.step_s
 
-    def sifted(self, query: str, params: registry.Params) -> str | None:
+    def well(self, query: str, params: registry.Params) -> str | None:
         asked = cast(ThresholdParams, params)
-        # The difference of two numbers is zero when they are equal and at no other time, so its sign decides exactly.
-        return f"sgn(({query}\n) - ({asked.value!r}))" if asked.clear is None else None
-
-    def side(self, side: float, params: registry.Params) -> Code:
-        if np.isnan(side):
-            return Code.UNKNOWN
-        return Code.BAD if _COMPARE[cast(ThresholdParams, params).op](np.array(side), 0.0) else Code.OK
+        # What is not a number differs from every limit, and so would count as well.
+        countable = asked.clear is None and asked.op != "=="
+        return f"({query}\n) {_OPPOSITE[asked.op]} ({asked.value!r})" if countable else None
 
     def judge(self, matrix: Matrix, params: registry.Params) -> Verdicts:
         asked = cast(ThresholdParams, params)
