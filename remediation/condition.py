@@ -1,23 +1,26 @@
-"""Ask a rule's question: of all its series now, of one series now, or over a stretch of history."""
+"""Ask what a rule asks: of all its series now, of one series now, or over a stretch of history."""
 
 from __future__ import annotations
 
 import logging
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
 import numpy as np
 
 from remediation import judging, registry
+from remediation.combination import OPEN, Combination, Wanted, is_combined
 from remediation.detect.base import Verdicts
-from remediation.exceptions import ConfigurationError, HomeostatError, ObserveError
+from remediation.detect.combine import Condition, Traffic
+from remediation.exceptions import ConfigurationError, HomeostatError, ObserveError, SourceFailed
 from remediation.judging import Asked, asking
-from remediation.models import Incident, Rule
+from remediation.models import Incident, Rule, SeriesState
 from remediation.observe import alerts, window
 from remediation.observe.base import Question
 from remediation.observe.clients import client_for
-from remediation.series import Floats, Matrix
+from remediation.series import Floats, Labels, Matrix
 from remediation.series import fingerprint as fingerprint_of
 from remediation.standings import finite, judged_series, missing
 from remediation.states import Verdict
@@ -28,7 +31,77 @@ log = logging.getLogger(__name__)
 
 def judge(rule: Rule, *, now: datetime) -> Verdicts:
     """The verdicts of all series of a rule. Raises ObserveError, ConfigurationError."""
-    return judging.judge(Asked.of_rule(rule), now=now)[0]
+    if not is_combined(rule):
+        return judging.judge(Asked.of_rule(rule), now=now)[0]
+    rows = SeriesState.objects.filter(rule=rule, phase__in=OPEN)
+    return _combined(rule, now=now, known=list(rows.values_list("labels", flat=True)))[0]
+
+
+def _judge_one(rule: Rule, series: Labels, *, now: datetime) -> tuple[Verdicts, float]:
+    """The verdicts for a look at one series, and how far back what they rest on may reach (seconds)."""
+    if is_combined(rule):
+        return _combined(rule, now=now, known=[series])
+    verdicts, matrix = judging.judge(Asked.of_rule(rule), now=now)
+    return verdicts, matrix.reach_s
+
+
+def _combined(rule: Rule, *, now: datetime, known: Sequence[Labels]) -> tuple[Verdicts, float]:
+    """The verdicts of all conditions together, and the longest reach of one. A condition that cannot be asked is
+    unknown. Raises ObserveError, ConfigurationError where none can be, or where the rule's own cannot and no series is
+    known that the others could judge."""
+    combination = Combination.of(rule)
+    answers = _Answers(now)
+    found: list[Condition] = []
+    for wanted in combination.wanted:
+        found.append(answers.of(wanted))
+        if not known and found[0].verdicts is None:
+            break
+    if all(one.verdicts is None for one in found):
+        raise answers.errors[0]
+    verdicts = combination.come_to(
+        found, lambda: answers.traffic(combination), now=now.timestamp(), known=[dict(one) for one in known]
+    )
+    return verdicts, answers.reach_s
+
+
+class _Answers:
+    """What conditions say at one time, one after the other."""
+
+    def __init__(self, now: datetime) -> None:
+        self.now = now
+        self.reach_s = 0.0
+        self.errors: list[Exception] = []
+
+    def of(self, wanted: Wanted) -> Condition:
+        try:
+            verdicts, matrix = self._judged(wanted.asked())
+        except Exception as error:  # noqa: BLE001 - whatever one condition does, the others may still decide
+            return Condition(name=wanted.name, verdicts=None, why=self._noted(error, wanted.name))
+        self.reach_s = max(self.reach_s, matrix.reach_s)
+        return Condition(name=wanted.name, verdicts=verdicts)
+
+    def traffic(self, combination: Combination) -> Traffic:
+        """Only bad rests on it, so it does not count towards the reach."""
+        if combination.traffic is None:
+            return Traffic(minimum=0.0)
+        try:
+            return combination.traffic_in(self._judged(combination.traffic)[1])
+        except Exception as error:  # noqa: BLE001 - as above: then nobody knows the traffic
+            return Traffic(minimum=combination.minimum_traffic, why=self._noted(error, "traffic"))
+
+    def _noted(self, error: Exception, name: str) -> str:
+        """In plain words."""
+        if not isinstance(error, HomeostatError):
+            log.error("condition %s cannot be judged", name, exc_info=error)
+        self.errors.append(error)
+        return plain(error)
+
+    def _judged(self, asked: Asked) -> tuple[Verdicts, Matrix]:
+        """A source that failed twice in one evaluation is not waited for a third time."""
+        failures = [error for error in self.errors if isinstance(error, SourceFailed)]
+        if len(failures) > 1 and asked.detector.source == "samples":
+            raise failures[-1]
+        return judging.judge(asked, now=self.now)
 
 
 def ask(incident: Incident, *, now: datetime) -> Look:
@@ -38,11 +111,8 @@ def ask(incident: Incident, *, now: datetime) -> Look:
     rule.source = incident.rule.source
     at = now.timestamp()
     try:
-        asked = Asked.of_rule(rule)
-        if asked.detector.source == "alerts":
-            with asking(rule.source, now=now):
-                alerts.pull(rule.source, client_for(rule.source), now=now)
-        verdicts, matrix = judging.judge(asked, now=now)
+        _pull_alerts(rule, now=now)
+        verdicts, reach_s = _judge_one(rule, incident.series_labels, now=now)
     except HomeostatError as error:
         return Look(at=at, verdict=Verdict.UNKNOWN, value=None, sample_at=None, reach_s=0, reason=str(error))
     except Exception as error:
@@ -53,7 +123,6 @@ def ask(incident: Incident, *, now: datetime) -> Look:
     if judged is None:  # which means that it is well where the detector says so, and nothing otherwise
         absent = missing(dict(incident.series_labels), verdicts)
         known = at if absent.verdict != Verdict.UNKNOWN else None
-        reach_s = matrix.reach_s
         return Look(at=at, verdict=absent.verdict, value=None, sample_at=known, reach_s=reach_s, reason=absent.reason)
     times = [
         verdicts.times[i] for i, labels in enumerate(verdicts.labels) if fingerprint_of(labels) == incident.fingerprint
@@ -64,9 +133,24 @@ def ask(incident: Incident, *, now: datetime) -> Look:
         verdict=judged.verdict,
         value=judged.value,
         sample_at=sample_at,
-        reach_s=matrix.reach_s,
+        reach_s=reach_s,
         reason=judged.reason,
     )
+
+
+def _pull_alerts(rule: Rule, *, now: datetime) -> None:
+    """Where a condition of the rule judges alerts. Raises ObserveError, unless there are others that may decide: a
+    pull that failed is in the source's status, which makes the alerts unknown."""
+    names = [rule.detector, *(one.get("detector") for one in rule.conditions)]
+    found = [registry.detectors().get(name) for name in names]
+    if not any(detector and detector.source == "alerts" for detector in found):
+        return
+    try:
+        with asking(rule.source, now=now):
+            alerts.pull(rule.source, client_for(rule.source), now=now)
+    except ObserveError:
+        if not rule.conditions:
+            raise
 
 
 @dataclass(frozen=True, kw_only=True)

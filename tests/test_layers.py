@@ -18,6 +18,7 @@ LOOP = {
     "standings",
     "judging",
     "evaluation",
+    "combination",
     "condition",
     "episodes",
     "deciding",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from datetime import datetime
 from typing import Any
 from zlib import crc32
@@ -11,6 +12,7 @@ from django.core.exceptions import ValidationError
 from django.core.validators import MinValueValidator
 from django.db import models
 
+from remediation.exceptions import ConfigurationError
 from remediation.models.base import Seconds, clean_params, validate_labels
 from remediation.models.service import Service
 from remediation.models.source import Source
@@ -27,6 +29,36 @@ VERSIONED = (
 )
 UNUSED = {"conditions": [], "need": "all", "traffic_query": "", "minimum_traffic": 0.0}
 """What a version leaves out while it is not used, so that a rule without it stays the version it was."""
+
+
+DIGITS = re.compile(r"[0-9]{1,4}")
+CONDITION_KEYS = ("name", "query", "detector", "params")
+
+
+def clean_conditions(found: Any) -> list[dict[str, Any]]:
+    """Further conditions as they are stored. Raises ValidationError on `conditions` that names which one is wrong."""
+    if not isinstance(found, list) or not all(isinstance(one, dict) for one in found):
+        raise ValidationError({"conditions": 'Write a list such as [{"query": "up", "detector": "absent"}].'})
+    return [_clean_condition(one, at) for at, one in enumerate(found, start=2)]
+
+
+def _clean_condition(found: dict[str, Any], at: int) -> dict[str, Any]:
+    """at: its number, the rule's own query being the first."""
+    name, query, detector = (str(found.get(key, "")).strip() for key in CONDITION_KEYS[:3])
+    what = f"Condition {at}{f' ({name})' if name else ''}"
+    params = found.get("params", {})
+    unknown = sorted(found.keys() - set(CONDITION_KEYS))
+    if unknown:
+        raise ValidationError({"conditions": f"{what}: {', '.join(unknown)} is unknown."})
+    if not query:
+        raise ValidationError({"conditions": f"{what} needs a query."})
+    if not isinstance(params, dict):
+        raise ValidationError({"conditions": f"{what}: parameters are an object."})
+    try:
+        clean_params("detector", detector, params)
+    except ValidationError as error:
+        raise ValidationError({"conditions": f"{what}: {'; '.join(error.messages)}"}) from error
+    return ({"name": name} if name else {}) | {"query": query, "detector": detector, "params": params}
 
 
 class Rule(models.Model):
@@ -100,6 +132,24 @@ class Rule(models.Model):
         clean_params("detector", self.detector, self.params)
         if not self.query.strip():
             raise ValidationError({"query": "A rule needs a query."})
+        self.conditions = clean_conditions(self.conditions)
+        try:
+            self.needed  # noqa: B018 - it says what is wrong with it
+        except ConfigurationError as error:
+            raise ValidationError({"need": str(error)}) from error
+        if bool(self.traffic_query.strip()) != (self.minimum_traffic > 0):
+            lacking = "traffic_query" if self.minimum_traffic > 0 else "minimum_traffic"
+            raise ValidationError({lacking: "The traffic's query and its minimum belong together."})
+
+    @property
+    def needed(self) -> int:
+        """How many of the conditions must be bad, the rule's own query counted. Raises ConfigurationError."""
+        count = len(self.conditions) + 1
+        words = {"all": count, "any": 1}
+        found = words.get(self.need) or (int(self.need) if DIGITS.fullmatch(self.need) else 0)
+        if not 1 <= found <= count:
+            raise ConfigurationError(f"need is all, any or a number from 1 to {count}, not {self.need!r}")
+        return found
 
     def body(self) -> dict[str, Any]:
         """What a version keeps."""
