@@ -60,7 +60,7 @@ def test_all_conditions_must_be_bad(world: World) -> None:
     )
     world.set({"app-1": 0.1, "app-2": 0.1}, query="errors")
     world.tick()
-    assert state() == [("app-1", "resolved", "bad")]
+    assert state() == [("app-1", "resolved", "ok")]
 
 
 def test_any_condition_may_be_bad_on_a_series_of_the_query(world: World) -> None:
@@ -185,7 +185,7 @@ def test_an_expression_that_no_longer_holds_ends_the_incident(world: World) -> N
     assert state() == [("app-1", "firing", "bad")]
     world.vanish()
     world.tick()
-    assert state() == [("app-1", "resolved", "bad")]
+    assert state() == [("app-1", "resolved", "ok")]
 
 
 def test_what_is_open_is_judged_on_by_the_others(world: World) -> None:
@@ -198,7 +198,7 @@ def test_what_is_open_is_judged_on_by_the_others(world: World) -> None:
     assert state() == [("app-1", "firing", "bad")]
     world.set({"app-1": 0.1}, query="errors")
     world.tick()
-    assert state() == [("app-1", "resolved", "bad")]
+    assert state() == [("app-1", "resolved", "ok")]
 
 
 def test_a_further_expression_that_does_not_hold_is_ok_and_a_missing_threshold_unknown(world: World) -> None:
@@ -233,6 +233,7 @@ def opened(world: World, *conditions: dict[str, Any], **fields: Any) -> Incident
     combined(*conditions, **fields)
     world.set({"app-1": 0.0})
     world.set({"app-1": 0.9}, query="errors")
+    world.set({"app-1": 5.0}, query="rate")
     world.tick()
     return Incident.objects.get()
 
