@@ -14,7 +14,7 @@ from typing import Any
 from django.db import transaction
 from django.utils import timezone
 
-from remediation import registry
+from remediation.backtest.asking import Asking
 from remediation.backtest.replay import Cancelled
 from remediation.backtest.run import Plan, edited, run
 from remediation.doorbell import ring, ring_after_commit
@@ -50,7 +50,7 @@ def start(
 ) -> Backtest:
     """Queue a backtest. Raises ConfigurationError when the edited parameters cannot be."""
     judged_by = edited(rule, changes)
-    registry.detector(judged_by.detector).parse(judged_by.params)
+    Asking(judged_by)
     with transaction.atomic():
         row = Backtest.objects.create(
             rule=rule,

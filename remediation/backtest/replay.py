@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 
 from remediation.backtest.outcome import Episode, Replayed, SeriesSum, Stretch
-from remediation.detect.base import Detector, Verdicts
+from remediation.combination import OPEN
+from remediation.detect.base import Verdicts
 from remediation.detect.phase import Standing, advance
 from remediation.exceptions import HomeostatError
-from remediation.registry import Params
 from remediation.series import Labels, Matrix, fingerprint
 from remediation.standings import REFRESH_S
 from remediation.states import Code, Phase
@@ -22,6 +22,8 @@ MAX_STRETCHES = 200
 LOOK_UP_EVERY = 50
 """Slots between two looks at whether it was cancelled."""
 
+Moment = tuple[Matrix, ...]
+"""What was seen at one slot; all of it at one time."""
 
 _NONE = np.empty(0)
 NOTHING = Verdicts(
@@ -87,26 +89,23 @@ class Waits:
 
 
 def replay(
-    moments: Iterable[Matrix],
-    detector: Detector,
-    params: Params,
+    moments: Iterable[Moment],
+    judge: Callable[[Moment, Callable[[], Sequence[Labels]]], Verdicts],
     waits: Waits,
     *,
     count: int,
     progress: Callable[[float], None] = lambda share: None,
     cancelled: Callable[[], bool] = lambda: False,
 ) -> Replayed:
-    """Judge every moment (count of them, oldest first) and keep what live evaluation would have kept. Raises Cancelled,
-    and whatever fetching the moments raises."""
+    """Judge every moment (count of them, oldest first) and keep what live evaluation would have kept. `judge` is given
+    the moment and a way to ask which series are open. Raises Cancelled, and whatever fetching the moments raises."""
     judged = Judge(waits)
-    for number, matrix in enumerate(moments):
+    for number, moment in enumerate(moments):
         if number % LOOK_UP_EVERY == 0:
             if cancelled():
                 raise Cancelled("the backtest was cancelled")
             progress(number / count)
-        # An empty answer means something to those detectors only that ask for liveness; it need not be judged then.
-        blank = not matrix.labels and not detector.needs_liveness
-        judged.take(NOTHING if blank else detector.judge(matrix, params), at=matrix.now)
+        judged.take(judge(moment, judged.open_series), at=moment[0].now)
     progress(1.0)
     return judged.result()
 
@@ -142,6 +141,9 @@ class Judge:
                     self._advance(name, self.tracks[name].labels, missing)
         self.slots += 1
         self.last_at = at
+
+    def open_series(self) -> list[Labels]:
+        return [track.labels for track in self.tracks.values() if track.standing.phase in OPEN]
 
     def _name(self, labels: Labels) -> str:
         key = frozenset(labels.items())

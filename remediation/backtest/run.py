@@ -7,21 +7,16 @@ from dataclasses import dataclass
 from statistics import quantiles
 from typing import Any
 
-from remediation import registry
-from remediation.backtest import samples
+from remediation.backtest.asking import Asking
 from remediation.backtest.outcome import Episode, Replayed, Result, SeriesSum
 from remediation.backtest.record import ServiceRecord
 from remediation.backtest.replay import Waits, replay
 from remediation.backtest.simulate import Simulation
-from remediation.backtest.slots import Grid, Slots, grid_of, slots_between
+from remediation.backtest.slots import slots_between
 from remediation.decide.match import choose_playbook, service_of
-from remediation.detect.base import Detector
 from remediation.models import Incident, Playbook, Rule, Service
-from remediation.observe.base import Question
 from remediation.observe.clients import client_for
 from remediation.observe.window import Client
-from remediation.registry import Params
-from remediation.series import Matrix
 
 LISTED = 400
 """Episodes in a result; further ones are only counted."""
@@ -64,37 +59,20 @@ def run(
 ) -> Result:
     """Raises ObserveError, ConfigurationError, replay.Cancelled."""
     rule = plan.rule
-    detector = registry.detector(rule.detector)
-    params = detector.parse(rule.params)
+    asking = Asking(rule)
     slots = slots_between(interval_s=float(rule.interval_s), offset_s=rule.offset_s, start=plan.start, end=plan.end)
-    grid = grid_of(slots, window_s=detector.window_s(params), step_s=detector.step_s(params))
     replayed = replay(
-        moments_of(rule, detector, params, slots, grid, client=client or client_for(rule.source)),
-        detector,
-        params,
+        asking.moments(client or client_for(rule.source), slots),
+        asking.judge,
         Waits(for_s=float(rule.for_s), keep_firing_for_s=float(rule.keep_firing_for_s)),
         count=slots.count,
         progress=progress,
         cancelled=cancelled,
     )
-    return summed(plan, replayed, detector)
+    return summed(plan, replayed, asking)
 
 
-def moments_of(
-    rule: Rule, detector: Detector, params: Params, slots: Slots, grid: Grid, *, client: Client
-) -> Iterator[Matrix]:
-    if detector.source == "alerts":
-        return samples.alert_moments(client, rule.query, slots, grid)
-    question = Question(
-        query=rule.query,
-        window_s=detector.window_s(params),
-        step_s=detector.step_s(params),
-        needs_liveness=detector.needs_liveness,
-    )
-    return samples.moments(client, question, slots, grid)
-
-
-def summed(plan: Plan, replayed: Replayed, detector: Detector) -> Result:
+def summed(plan: Plan, replayed: Replayed, asking: Asking) -> Result:
     fired = [one for one in replayed.episodes if one.firing_at is not None]
     alone = _ended_alone(plan, fired)
     half, most = _half_and_most(alone)
@@ -119,7 +97,7 @@ def summed(plan: Plan, replayed: Replayed, detector: Detector) -> Result:
         sums=_loudest(replayed.sums),
         left_out=max(0, len(replayed.episodes) - LISTED),
         simulated=simulated,
-        notes=tuple(_notes(replayed, detector)),
+        notes=tuple(_notes(replayed, asking)),
     )
 
 
@@ -159,12 +137,12 @@ def _half_and_most(spans: list[float]) -> tuple[float | None, float | None]:
     return cuts[4], cuts[8]
 
 
-def _notes(replayed: Replayed, detector: Detector) -> Iterator[str]:
+def _notes(replayed: Replayed, asking: Asking) -> Iterator[str]:
     if any(one.began_before for one in replayed.episodes):
         yield "Some series were bad when the range began: their faults are older than that."
     if not replayed.series:
         yield "No series had a sample in this range."
-    if detector.source == "alerts":
+    if asking.asks_alerts:
         yield (
             "Judged by what Prometheus recorded in ALERTS. Alerts that came by webhook from elsewhere are not in it, "
             "and external labels are missing from the series."

@@ -13,6 +13,7 @@ from datetime import UTC, datetime
 from itertools import count
 
 from remediation import conf, matchers, registry
+from remediation.backtest.asking import Asking
 from remediation.backtest.guards import SIMULATED as SIMULATED_GUARDS
 from remediation.backtest.guards import Effect, No, refusals
 from remediation.backtest.outcome import SIMULATED, Action, Episode, Hold, Simulated
@@ -22,7 +23,6 @@ from remediation.decide.match import select_targets, service_of
 from remediation.deciding import LOOK_AGAIN
 from remediation.exceptions import ConfigurationError, MatcherError
 from remediation.models import Incident, Playbook, Remediation, Rule, Service, Step, Target
-from remediation.observe import promql
 from remediation.states import Autonomy, RemediationState, Verdict
 from remediation.verify.recovery import GRACE_S
 
@@ -92,7 +92,7 @@ class Simulation:
         self.steps = list(playbook.steps.order_by("position"))
         self.autonomy = Autonomy.AUTO if playbook.autonomy == Autonomy.SHADOW else Autonomy(playbook.autonomy)
         self.approval = approval_time(playbook)
-        self.reach_s = promql.reach_s(rule.query, lookback_s=float(rule.source.stale_after_s))
+        self.reach_s = Asking(rule).reach_s
         self.records: dict[int | None, ServiceRecord] = {}
         self.services = list(Service.objects.all())
         self.cases: list[Case] = []
