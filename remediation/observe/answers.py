@@ -10,7 +10,7 @@ import gc
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from itertools import chain
+from itertools import accumulate, chain
 from typing import Any, TypeVar
 
 import numpy as np
@@ -77,15 +77,13 @@ def read(answer: dict[str, Any], origin: str) -> Answer:
     with reading(origin):
         warnings = tuple(excerpt(text) for text in answer.get("warnings") or ())
         if kind == "scalar":
-            return Answer(kind=kind, series=(_samples({}, [result]),), warnings=warnings)
+            return Answer(kind=kind, series=_samples([{}], [[result]]), warnings=warnings)
         if kind not in ("vector", "matrix"):
             raise not_understood(origin)
         if any("histogram" in item or "histograms" in item for item in result):
             raise ObserveError("the query gives native histograms; ask for numbers, as with histogram_quantile()")
-        series = tuple(
-            _samples(_storable(item["metric"]), item["values"] if kind == "matrix" else [item["value"]])
-            for item in result
-        )
+        points = [item["values"] for item in result] if kind == "matrix" else [[item["value"]] for item in result]
+        series = _samples([_storable(item["metric"]) for item in result], points)
         return Answer(kind=kind, series=series, warnings=warnings)
 
 
@@ -114,15 +112,22 @@ def reading(origin: str) -> Iterator[None]:
         raise not_understood(origin) from None
 
 
-def _samples(labels: Labels, points: list[Any]) -> Samples:
-    """points: [seconds, "number"] each."""
-    if set(map(len, points)) - {2}:
+def _samples(labels: list[Labels], points: list[list[Any]]) -> tuple[Samples, ...]:
+    """points: of each series, [seconds, "number"] each. All series at once: most answers are many short ones, where an
+    array of its own for each would cost more than the rest."""
+    every = list(chain.from_iterable(points))
+    if set(map(len, every)) - {2}:
         raise ValueError("points")
-    flat = list(chain.from_iterable(points))
-    if not all(isinstance(text, str) for text in flat[1::2]):
+    flat = list(chain.from_iterable(every))
+    if set(map(type, flat[1::2])) - {str}:
         raise TypeError("values")
     times = np.array(flat[0::2], dtype=np.float64)
-    return Samples(labels=labels, times=times, values=np.fromiter(map(float, flat[1::2]), np.float64, len(points)))
+    values = np.fromiter(map(float, flat[1::2]), np.float64, len(every))
+    ends = list(accumulate(map(len, points)))
+    return tuple(
+        Samples(labels=one, times=times[begin:end], values=values[begin:end])
+        for one, begin, end in zip(labels, [0, *ends], ends, strict=False)
+    )
 
 
 @contextmanager

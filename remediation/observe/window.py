@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
+from numpy.typing import NDArray
 
 from remediation.exceptions import ObserveError
 from remediation.observe import promql
@@ -13,6 +16,8 @@ from remediation.observe.answers import Answer
 from remediation.observe.base import Access, Question
 from remediation.series import Floats, Labels, Matrix
 from remediation.series import fingerprint as fingerprint_of
+
+Mask = NDArray[np.bool_]
 
 MAX_POINTS = 11_000
 """Points per series that Prometheus answers at most."""
@@ -28,28 +33,49 @@ class Client(Protocol):
     def range(self, query: str, *, start: float, end: float, step_s: float) -> Answer: ...
 
 
+@dataclass(frozen=True, kw_only=True)
+class Columns:
+    """S series at T times, as answered. raw: their labels, with `__name__`. times: (T,) seconds since the epoch.
+    values: (S, T). present: (S, T), where there is a sample, be its value NaN."""
+
+    raw: tuple[Labels, ...]
+    times: Floats
+    values: Floats
+    present: Mask
+
+
 def fetch(client: Client, question: Question, *, now: float) -> Matrix:
     """What the source says at `now`, and before it where the question has a window.
 
     Causal: the last column is `now` itself, so that the newest sample is in it; earlier columns lie whole steps before.
     Raises ObserveError when the source gives no usable answer, and also when it warns: then something may be missing.
     """
-    times = _times(question, now)
+    found = columns(client, question, times_of(question, now))
+    return Matrix(
+        labels=without_names(found.raw),
+        times=found.times,
+        values=found.values,
+        now=now,
+        reach_s=promql.reach_s(question.query, lookback_s=client.access.stale_after_s),
+        alive=is_alive(columns(client, liveness_of(client), found.times[-1:])) if question.needs_liveness else True,
+        note=note_on(found.raw),
+    )
+
+
+def columns(client: Client, question: Question, times: Floats) -> Columns:
+    """What the source says at the last of the question's times, as many as are given. Raises ObserveError."""
     if len(times) == 1:
         answer = client.instant(question.query, at=times[0])
     else:
         answer = client.range(question.query, start=times[0], end=times[-1], step_s=question.step_s)
-    _refuse_warnings(answer)
-    labels = without_names([series.labels for series in answer.series])
-    return Matrix(
-        labels=labels,
-        times=times,
-        values=_grid(answer, times),
-        now=now,
-        reach_s=promql.reach_s(question.query, lookback_s=client.access.stale_after_s),
-        alive=_alive(client, now) if question.needs_liveness else True,
-        note="" if labels else "the query matches no series with a fresh sample",
-    )
+    if answer.warnings:
+        raise ObserveError(f"the source warns: {'; '.join(answer.warnings[:3])}")
+    return _in_columns(answer, times, step_s=step_ms(question) / 1000)
+
+
+def note_on(labels: Sequence[Labels]) -> str:
+    """Why there is nothing, where there is nothing."""
+    return "" if labels else "the query matches no series with a fresh sample"
 
 
 def select(matrix: Matrix, fingerprint: str) -> Matrix:
@@ -66,7 +92,7 @@ def select(matrix: Matrix, fingerprint: str) -> Matrix:
     )
 
 
-def without_names(found: list[Labels]) -> tuple[Labels, ...]:
+def without_names(found: Sequence[Labels]) -> tuple[Labels, ...]:
     """Label sets without `__name__`, except where only the name tells two series apart."""
     bare = [{name: value for name, value in labels.items() if name != "__name__"} for labels in found]
     times_seen = Counter(frozenset(labels.items()) for labels in bare)
@@ -76,12 +102,13 @@ def without_names(found: list[Labels]) -> tuple[Labels, ...]:
     )
 
 
-def _times(question: Question, now: float) -> Floats:
-    """The columns' times (T,), in whole milliseconds as the source counts them; never later than now."""
+def times_of(question: Question, now: float) -> Floats:
+    """The columns' times (T,), in whole milliseconds as the source counts them; never later than now. Raises
+    ObserveError for more than a source answers."""
     end = np.floor(now * 1000)
     if question.window_s <= 0 or question.step_s <= 0:
         return np.array([end / 1000])
-    step = max(round(question.step_s * 1000), 1)
+    step = step_ms(question)
     steps = int(question.window_s * 1000 // step)
     if steps >= MAX_POINTS:
         raise ObserveError(f"{steps + 1} points per series are too many; shorten the window or lengthen the step")
@@ -89,35 +116,39 @@ def _times(question: Question, now: float) -> Floats:
     return times
 
 
-def _grid(answer: Answer, times: Floats) -> Floats:
-    """Samples put in their columns: (S, T), NaN where there is none."""
-    values = np.full((len(answer.series), len(times)), np.nan)
-    step = times[1] - times[0] if len(times) > 1 else 1.0
-    for row, series in enumerate(answer.series):
-        columns = np.rint((series.times - times[0]) / step)
-        if not np.all((columns >= 0) & (columns < len(times))):
-            raise ObserveError(
-                "the query gives samples of other times than it was asked for: a range such as up[5m] needs a function "
-                "around it, such as avg_over_time(up[5m])"
-            )
-        values[row, columns.astype(np.intp)] = series.values
-    return values
+def step_ms(question: Question) -> int:
+    return max(round(question.step_s * 1000), 1)
 
 
-def _alive(client: Client, now: float) -> bool:
-    """Whether the source holds samples, and did some time ago: while it fills up after a restart with an empty disk,
-    a series that is missing means nothing."""
-    answer = client.instant(liveness(client), at=now)
-    _refuse_warnings(answer)
-    return any(series.values.size and series.values[-1] > 0 for series in answer.series)
+def liveness_of(client: Client) -> Question:
+    """The question whether the source holds samples, and did some time ago: see is_alive."""
+    return Question(query=liveness(client))
 
 
 def liveness(client: Client) -> str:
-    """The question whether the source holds samples, and did some time ago: a series above 0 when it does."""
+    """The question whether the source holds samples, and did some time ago: a series above 0 when it does. While it
+    fills up after a restart with an empty disk, a series that is missing means nothing."""
     settled = max(round(client.access.stale_after_s * 1000), 1)
     return f"count(up) and count(up offset {settled}ms)"
 
 
-def _refuse_warnings(answer: Answer) -> None:
-    if answer.warnings:
-        raise ObserveError(f"the source warns: {'; '.join(answer.warnings[:3])}")
+def is_alive(answered: Columns) -> bool:
+    return bool(np.any(answered.values[:, -1:] > 0))
+
+
+def _in_columns(answer: Answer, times: Floats, *, step_s: float) -> Columns:
+    """Samples put in their columns, all series at once: a loop over them would cost more than their parsing."""
+    values = np.full((len(answer.series), len(times)), np.nan)
+    present = np.zeros(values.shape, dtype=bool)
+    if answer.series:
+        counts = [series.times.size for series in answer.series]
+        places = np.rint((np.concatenate([series.times for series in answer.series]) - times[0]) / step_s)
+        if not np.all((places >= 0) & (places < len(times))):
+            raise ObserveError(
+                "the query gives samples of other times than it was asked for: a range such as up[5m] needs a function "
+                "around it, such as avg_over_time(up[5m])"
+            )
+        where = np.repeat(np.arange(len(counts)), counts), places.astype(np.intp)
+        values[where] = np.concatenate([series.values for series in answer.series])
+        present[where] = True
+    return Columns(raw=tuple(series.labels for series in answer.series), times=times, values=values, present=present)
