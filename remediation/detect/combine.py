@@ -20,6 +20,7 @@ from remediation.states import Code
 
 Places = NDArray[np.intp]
 
+_BAD, _UNKNOWN = int(Code.BAD), int(Code.UNKNOWN)
 _WORSE = np.array([0, 2, 1])
 """By code: of several series that match, bad counts before unknown and unknown before ok."""
 
@@ -64,6 +65,7 @@ def combine(conditions: Sequence[Condition], *, need: int, now: float, known: Se
     missing, missing_reason = _missing(conditions)
     here = 0 if first is None else len(first.labels)
     kept = np.flatnonzero((np.arange(len(labels)) < here) | (told != missing))
+    rows = zip(kept.tolist(), codes[:, kept].T.tolist(), strict=True)
     nothing = np.full(len(labels) - here, np.nan)
     values, lower, upper = (
         np.concatenate([of_first, nothing])[kept]
@@ -77,7 +79,7 @@ def combine(conditions: Sequence[Condition], *, need: int, now: float, known: Se
         lower=lower,
         upper=upper,
         times=_oldest(columns)[kept],
-        reasons=tuple(_reason(conditions, columns, int(row), need) for row in kept),
+        reasons=tuple(_reason(conditions, columns, said, row, need) for row, said in rows),
         missing=missing,
         missing_reason=missing_reason,
     )
@@ -240,13 +242,16 @@ def _oldest(columns: Sequence[_Column]) -> Floats:
     return found
 
 
-def _reason(conditions: Sequence[Condition], columns: Sequence[_Column], row: int, need: int) -> str:
-    """One line: what is bad, what cannot be judged, and how many that makes."""
+def _reason(
+    conditions: Sequence[Condition], columns: Sequence[_Column], codes: Sequence[int], row: int, need: int
+) -> str:
+    """One line: what is bad, what cannot be judged, and how many that makes. codes: of the row, by condition."""
     if len(columns) == 1:
         return columns[0].reason(row)
-    said = {code: [at for at, one in enumerate(columns) if one.codes[row] == code] for code in Code}
-    shown = said[Code.BAD] or ([] if said[Code.UNKNOWN] else said[Code.OK][:1])
+    bad = [at for at, code in enumerate(codes) if code == _BAD]
+    unknown = [at for at, code in enumerate(codes) if code == _UNKNOWN]
+    shown = bad or ([] if unknown else [0])
     parts = [f"{conditions[at].name}: {columns[at].reason(row)}" for at in shown]
-    parts += [f"{conditions[at].name} cannot be judged: {columns[at].reason(row)}" for at in said[Code.UNKNOWN]]
-    tally = f"{len(said[Code.BAD])} of {len(columns)} conditions bad, {need} needed"
-    return f"{'; '.join(' '.join(part.split()) for part in parts)} ({tally})"
+    parts += [f"{conditions[at].name} cannot be judged: {columns[at].reason(row)}" for at in unknown]
+    told = " ".join("; ".join(parts).split())  # what a source says may have several lines
+    return f"{told} ({len(bad)} of {len(columns)} conditions bad, {need} needed)"
