@@ -54,6 +54,10 @@ def build(
             "cooldown_s": step.cooldown_s,
             "budget": step.budget,
             "budget_window_s": step.budget_window_s,
+            "budget_per_target": step.budget_per_target,
+            "min_healthy": step.min_healthy,
+            "rollout": step.rollout,
+            "domain": step.domain,
         },
         "targets": [{"id": t.pk, "name": t.name, "backend": t.backend, "role": t.role} for t in targets],
         "calls": [asdict(call) for call in calls],
@@ -69,6 +73,10 @@ def build(
             "good_samples": step.good_samples,
             "within_s": step.verify_within_s,
             "settle_s": step.settle_s,
+            "queries": step.verify_queries,
+            "collateral": step.collateral,
+            "undo": step.undo,
+            "relapse_s": step.relapse_s,
         },
     }
 

@@ -50,6 +50,14 @@ class Incident(models.Model):
         settings.AUTH_USER_MODEL, on_delete=models.SET_NULL, null=True, related_name="+"
     )
     acknowledged_at = models.DateTimeField(null=True)
+    taken_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL,
+        on_delete=models.SET_NULL,
+        null=True,
+        related_name="+",
+        help_text="Who repairs it by hand: automation holds meanwhile.",
+    )
+    taken_until = models.DateTimeField(null=True)
     decide_at = models.DateTimeField(null=True, help_text="When the decide stage should look again.")
 
     class Meta:

@@ -9,14 +9,27 @@ from django.core.exceptions import ValidationError
 from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
 
-from remediation.models.base import Seconds, clean_params, validate_matchers
+from remediation.models.base import FloatField, Seconds, clean_params, validate_matchers
 from remediation.states import Autonomy
 
 STEP_FIELDS = (
     *("position", "verb", "params", "select", "max_targets", "max_attempts", "timeout_s"),
     *("approvals", "approval_ttl_s", "cooldown_s", "budget", "budget_window_s"),
     *("good_samples", "verify_within_s", "settle_s"),
+    *("min_healthy", "rollout", "domain", "budget_per_target"),
+    *("verify_queries", "collateral", "undo", "relapse_s"),
 )
+UNUSED = {
+    "min_healthy": 1,
+    "rollout": "one",
+    "domain": "",
+    "budget_per_target": 0,
+    "verify_queries": [],
+    "collateral": True,
+    "undo": True,
+    "relapse_s": 600.0,
+}
+"""What a version leaves out while it is as usual, so that a playbook without it stays the version it was."""
 
 
 class Playbook(models.Model):
@@ -32,6 +45,30 @@ class Playbook(models.Model):
     enabled = models.BooleanField(default=True)
     version = models.PositiveIntegerField(default=0, editable=False)
 
+    autonomy_since = models.DateTimeField(null=True, editable=False)
+    autonomy_reason = models.TextField(blank=True, editable=False, help_text="Why it has the autonomy that it has.")
+    shadow_window_s = Seconds(
+        "shadow watches for (s)",
+        default=600,
+        validators=[MinValueValidator(1)],
+        help_text="A fault that ends within this without us has healed by itself.",
+    )
+    promote_after = models.PositiveSmallIntegerField(
+        "promotion: attempts", default=10, help_text="Attempts it takes before more autonomy is proposed."
+    )
+    promote_lift = FloatField(
+        "promotion: lift",
+        default=0.1,
+        help_text="How much likelier recovery has to be with it than without, at the lower end of the interval.",
+    )
+    silence_days = models.PositiveSmallIntegerField(
+        "forgotten after (days)", default=60, help_text="Without an attempt for so long it loses auto."
+    )
+    masking_after = models.PositiveSmallIntegerField(
+        "masking: repairs", default=5, help_text="The same repair verified so often makes a problem for the owner."
+    )
+    masking_window_s = Seconds("masking: within (s)", default=604_800)
+
     class Meta:
         ordering = ["-priority", "pk"]
 
@@ -43,7 +80,7 @@ class Playbook(models.Model):
             raise ValidationError({"matchers": "Say which incidents it serves; an empty text would mean all of them."})
 
     def body(self) -> dict[str, Any]:
-        steps = [{name: getattr(step, name) for name in STEP_FIELDS} for step in self.steps.order_by("position")]
+        steps = [step.body() for step in self.steps.order_by("position")]
         return {"name": self.name, "matchers": self.matchers, "steps": steps}
 
     def keep_version(self, *, author: str, now: datetime, keep_autonomy: bool = False) -> PlaybookVersion:
@@ -107,6 +144,43 @@ class Step(models.Model):
     good_samples = models.PositiveSmallIntegerField(default=3, validators=[MinValueValidator(1)])
     verify_within_s = Seconds("verify within (s)", default=60, validators=[MinValueValidator(1)])
     settle_s = Seconds("settle (s)", default=0, help_text="Wait after the effect before samples count.")
+    verify_queries = models.JSONField(
+        "verify also",
+        default=list,
+        blank=True,
+        help_text='More that has to hold for every series it gives: [{"query": "...", "op": "<", "value": 0.05}].',
+    )
+    collateral = models.BooleanField(
+        "watch dependants", default=True, help_text="A dependant that turns bad after the effect makes it worsened."
+    )
+    undo = models.BooleanField(
+        "undo when worsened", default=True, help_text="Where the verb can be undone; a person otherwise."
+    )
+    relapse_s = Seconds(
+        "relapse within (s)", default=600, help_text="Bad again within this after verified is recorded as a relapse."
+    )
+
+    class Rollout(models.TextChoices):
+        ONE = "one", "one by one"
+        DOUBLING = "doubling", "doubling: 1, 2, 4, ..."
+        TOGETHER = "together", "all at once"
+
+    rollout = models.CharField(
+        max_length=10, choices=Rollout, default=Rollout.ONE, help_text="How many targets are repaired at a time."
+    )
+    min_healthy = models.PositiveSmallIntegerField(
+        default=1,
+        help_text="Targets of the same service and role that have to stay available; asked where there are several.",
+    )
+    domain = models.CharField(
+        "failure domain",
+        max_length=100,
+        blank=True,
+        help_text="A label of the targets, such as zone: one of its values is touched at a time.",
+    )
+    budget_per_target = models.PositiveSmallIntegerField(
+        default=0, help_text="Effects on one target per budget window; 0: only the service's budget."
+    )
 
     class Meta:
         ordering = ["playbook", "position"]
@@ -114,6 +188,11 @@ class Step(models.Model):
 
     def __str__(self) -> str:
         return f"{self.playbook} {self.position}. {self.verb}"
+
+    def body(self) -> dict[str, Any]:
+        """What a version keeps of it."""
+        found = {name: getattr(self, name) for name in STEP_FIELDS}
+        return {name: value for name, value in found.items() if UNUSED.get(name, ...) != value}
 
     def clean(self) -> None:
         clean_params("verb", self.verb, self.params)

@@ -50,6 +50,14 @@ class Remediation(models.Model):
     effect_ended_at = models.DateTimeField(null=True)
     output = models.TextField(blank=True)
     checks = models.JSONField(default=list, help_text="What verification saw: time, verdict, value of each look.")
+    before_effect = models.JSONField(
+        default=dict, help_text="What was bad around it when the intent was committed: collateral is what came after."
+    )
+    collateral = models.JSONField(default=list, help_text="What turned bad after the effect, with its reason.")
+    undone = models.JSONField(default=dict, help_text="What came of the undo: started_at, ended_at, ok, output.")
+    relapsed_at = models.DateTimeField(null=True, help_text="When it was bad again, soon after it was verified.")
+    watch_until = models.DateTimeField(null=True, help_text="Shadow: until when the fault is watched.")
+    healed_at = models.DateTimeField(null=True, help_text="Shadow: when the fault ended without us.")
 
     class Meta:
         ordering = ["-created_at"]
@@ -74,6 +82,9 @@ class RemediationTarget(models.Model):
     remediation = models.ForeignKey(Remediation, on_delete=models.CASCADE, related_name="holds")
     target = models.ForeignKey(Target, on_delete=models.PROTECT, related_name="holds")
     live = models.BooleanField(default=True)
+    effect_started_at = models.DateTimeField(null=True)
+    effect_ended_at = models.DateTimeField(null=True)
+    output = models.TextField(blank=True)
 
     class Meta:
         constraints = [

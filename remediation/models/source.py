@@ -52,6 +52,14 @@ class Source(models.Model):
         validators=[MinValueValidator(0)],
         help_text="How often /api/v1/alerts is read; 0 never.",
     )
+    confirmed_by = models.ForeignKey(
+        "self",
+        on_delete=models.SET_NULL,
+        null=True,
+        blank=True,
+        related_name="confirms",
+        help_text="Another server that scrapes the same: nothing automatic is done unless it says the same.",
+    )
     enabled = models.BooleanField(default=True)
 
     class Meta:

@@ -26,6 +26,10 @@ class Target(models.Model):
         "of one of them is not about this target.",
     )
     enabled = models.BooleanField(default=True)
+    automation_off = models.TextField(
+        blank=True, help_text="Why nothing automatic touches it; empty: it may. A failed undo writes this."
+    )
+    automation_off_at = models.DateTimeField(null=True, blank=True, editable=False)
 
     class Meta:
         ordering = ["service__name", "name"]
