@@ -76,6 +76,17 @@ def of_expression(expression: str, *, split: bool = True, missing: str = "ok") -
     return found or Meaning(query=expression, detector="expression")
 
 
+def compares(expression: str) -> bool:
+    """Whether its outermost operation leaves out series by a comparison; with `bool` it keeps them all."""
+    tokens = _inside(_tokens(expression))
+    floor = tokens[0].depth if tokens else 0
+    words = [token.word for token in tokens[1:]] + [""]
+    return any(
+        token.depth == floor and token.text in _COMPARISONS and after != "bool"
+        for token, after in zip(tokens, words[: len(tokens)], strict=True)
+    )
+
+
 def to_expression(meaning: Meaning, *, missing: str = "ok") -> str | None:
     """The `expr` that means the same to Prometheus, and from which of_expression makes this; None: there is none."""
     if meaning.detector == "absent":

@@ -1,0 +1,204 @@
+"""What speaks against a rule before it is stored: asked of its source, each finding with what to do about it.
+
+The admin's form and `manage.py rules check --source` say the same, because both ask here.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from remediation import matchers, registry
+from remediation.condition import plain
+from remediation.detect.base import Detector
+from remediation.exceptions import HomeostatError, MatcherError, ObserveError, QueryRefused
+from remediation.observe import window
+from remediation.observe.answers import Answer
+from remediation.observe.base import Access, Question
+from remediation.rules import meaning, names, spacing
+from remediation.series import fingerprint
+
+MANY_SERIES = 10_000
+"""Series of one rule beyond which an evaluation takes longer than its interval."""
+
+
+class Client(Protocol):
+    """What is asked of a source's client; every question raises ObserveError."""
+
+    access: Access
+
+    def instant(self, query: str, *, at: float) -> Answer: ...
+
+    def range(self, query: str, *, start: float, end: float, step_s: float) -> Answer: ...
+
+    def get_label_names(self, params: Any = None) -> Any: ...
+
+    def get_label_values(self, label_name: str, params: Any = None) -> Any: ...
+
+
+@dataclass(frozen=True, kw_only=True)
+class Doubt:
+    """One reason against a rule. field: query, source, interval_s or params.NAME. insist: whether a person may store
+    it all the same, because the world may still change so that it fits."""
+
+    field: str
+    code: str
+    text: str
+    remedy: str
+    insist: bool = True
+
+    def __str__(self) -> str:
+        return f"{self.text} {self.remedy}".strip()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Asked:
+    """A query, and who judges its answer how often. interval_s 0: that is not known."""
+
+    query: str
+    detector: Detector
+    params: registry.Params
+    interval_s: float = 0.0
+
+    @classmethod
+    def of(cls, query: str, detector: str, params: Mapping[str, Any], *, interval_s: float = 0.0) -> Asked:
+        """Raises ConfigurationError."""
+        found = registry.detector(detector)
+        return cls(query=query, detector=found, params=found.parse(dict(params)), interval_s=float(interval_s))
+
+    @property
+    def expects_series(self) -> bool:
+        """Whether no answer means that nothing can be said: a detector that judges values itself needs them all."""
+        return not self.detector.needs_liveness or getattr(self.params, "op", None) is not None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Found:
+    """series: how many the query gives now; None when that could not be asked."""
+
+    doubts: tuple[Doubt, ...]
+    series: int | None = None
+
+
+def find(client: Client, asked: Asked, *, now: float) -> Found:
+    """Everything that speaks against it. Never raises for what the source does."""
+    if asked.detector.source == "alerts":
+        return Found(doubts=tuple(_matchers(asked.query)))
+    doubts = [*_compares(asked), *_few_points(asked)]
+    try:
+        answer = client.instant(asked.query, at=now)
+        if answer.kind == "matrix":
+            raise QueryRefused("a range such as up[5m] has no single value; put a function such as rate() around it")
+        doubts += [*_size(answer), *_window(client, asked, answer, now=now)]
+        known = names.Names(client, now=now)
+        unknown = list(_unknown(known, asked))
+        doubts += unknown
+        doubts += _spacing(client, asked, now=now)
+        # An answer that is empty for a reason that was told needs no second one.
+        if not answer.series and asked.expects_series and not any(doubt.field == "query" for doubt in doubts):
+            doubts.append(_nothing(known, asked))
+    except QueryRefused as error:
+        return Found(doubts=(_refused(error),))
+    except HomeostatError as error:
+        return Found(doubts=(*doubts, away(error)))
+    return Found(doubts=tuple(doubts), series=len(answer.series))
+
+
+def _matchers(query: str) -> Iterator[Doubt]:
+    try:
+        matchers.parse(query)
+    except MatcherError as error:
+        yield Doubt(field="query", code="refused", text=str(error), remedy="", insist=False)
+
+
+def _refused(error: Exception) -> Doubt:
+    return Doubt(field="query", code="refused", text=f"The source refuses this query: {error}", remedy="", insist=False)
+
+
+def away(error: Exception) -> Doubt:
+    """The source could not be asked."""
+    return Doubt(
+        field="source",
+        code="unreachable",
+        text=f"The query could not be tried: {plain(error).rstrip('.')}.",
+        remedy="Try again once the source answers.",
+    )
+
+
+def _compares(asked: Asked) -> Iterator[Doubt]:
+    if asked.detector.needs_liveness or not meaning.compares(asked.query):
+        return
+    apart = meaning.of_expression(asked.query, missing="unknown")
+    remedy = "Leave the comparison out and say in the detector's parameters what is bad."
+    if {"op", "value"} <= apart.params.keys():
+        op, value = apart.params["op"], apart.params["value"]
+        remedy = f"Write only {_one_line(apart.query)} here; “{op} {value:g}” belongs into the detector's parameters."
+    yield Doubt(
+        field="query",
+        code="compared",
+        text="The comparison leaves only some series over; the others would be unknown instead of well.",
+        remedy=remedy,
+    )
+
+
+def _size(answer: Answer) -> Iterator[Doubt]:
+    count = len(answer.series)
+    if count > MANY_SERIES:
+        text = f"The query gives {count:,} series; more than {MANY_SERIES:,} take longer to judge than an interval."
+        yield Doubt(field="query", code="many", text=text, remedy="Sum them up, or ask for a part of them.")
+    seen = Counter(fingerprint(labels) for labels in window.without_names([one.labels for one in answer.series]))
+    twice = sum(1 for number in seen.values() if number > 1)
+    if twice:
+        text = f"The query gives {twice} series whose labels are not their own, so that they cannot be told apart."
+        yield Doubt(field="query", code="twice", text=text, remedy="Keep a label that differs.", insist=False)
+
+
+def _window(client: Client, asked: Asked, answer: Answer, *, now: float) -> Iterator[Doubt]:
+    """The question as the loop puts it; what only its window brings to light."""
+    if len(answer.series) > MANY_SERIES:
+        return
+    question = Question(
+        query=asked.query, window_s=asked.detector.window_s(asked.params), step_s=asked.detector.step_s(asked.params)
+    )
+    try:
+        window.fetch(client, question, now=now)
+    except QueryRefused:
+        raise
+    except ObserveError as error:
+        yield away(error)
+
+
+def _unknown(known: names.Names, asked: Asked) -> Iterator[Doubt]:
+    for one in names.unknown(known, asked.query):
+        text = f"{one.at or 'The source'} has no {one.kind} {one.name}."
+        yield Doubt(field="query", code=f"unknown_{one.kind}", text=text, remedy=_near(one.near))
+
+
+def _nothing(known: names.Names, asked: Asked) -> Doubt:
+    """An empty answer, with the label values that explain it where they do."""
+    text = "The query matches no series with a fresh sample now."
+    for one in names.unmatched(known, asked.query):
+        text += f" None has {one.at}={one.name}."
+        return Doubt(field="query", code="empty", text=text, remedy=_near(one.near))
+    return Doubt(field="query", code="empty", text=text, remedy="Look at its parts one by one.")
+
+
+def _near(near: list[str]) -> str:
+    return f"Meant may be: {', '.join(near)}." if near else "Look for a typing error, or for what is not scraped yet."
+
+
+def _few_points(asked: Asked) -> Iterator[Doubt]:
+    for one in spacing.few_points(asked.params):
+        yield Doubt(field=one.field, code="few_points", text=one.text, remedy=one.remedy, insist=False)
+
+
+def _spacing(client: Client, asked: Asked, *, now: float) -> Iterator[Doubt]:
+    for one in spacing.too_short(client, asked, now=now):
+        yield Doubt(field=one.field, code=f"short_{one.field.rpartition('.')[2]}", text=one.text, remedy=one.remedy)
+
+
+def _one_line(text: str) -> str:
+    line = " ".join(text.split())
+    return line if len(line) <= 80 else f"{line[:79]}…"
