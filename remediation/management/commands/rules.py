@@ -16,7 +16,7 @@ from remediation.exceptions import ConfigurationError, Conflict, ObserveError
 from remediation.management.arguments import TeachingCommand, find_service, find_source, terminal_user
 from remediation.models import Rule
 from remediation.observe.clients import client_for
-from remediation.rules import asking, cases, declared, export, plan, ready, showing
+from remediation.rules import asking, cases, declared, export, installing, plan, ready, showing
 from remediation.rules.declared import Read
 from remediation.rules.plan import Terms
 from remediation.rules.trial import run as run_trial
@@ -82,9 +82,11 @@ LIBRARY = """List the rules that come ready, or install some of them.
   manage.py rules library                               what there is
   manage.py rules library show postgresql               the file itself, to copy and change
   manage.py rules library install node --source main    shows a plan, asks, applies; again after an update
+  manage.py rules library install node --disabled       new ones wait until you enable them in the admin
 
-They belong to the owner library:NAME. Change one by hand and the next install would change it back: copy the file and
-apply it as your own instead."""
+They belong to the owner library:NAME. A further source gets rules of its own, with its name behind theirs and the owner
+library:NAME@SOURCE. In the admin they can be switched on and off, which the next install leaves as it is; to change
+more, take them over there, or copy the file and apply it as your own."""
 
 
 class Command(TeachingCommand):
@@ -111,6 +113,7 @@ class Command(TeachingCommand):
         library = verb("library", LIBRARY)
         library.add_argument("action", nargs="?", choices=["list", "show", "install"], default="list")
         library.add_argument("name", nargs="?", default="", help="which of them")
+        library.add_argument("--disabled", action="store_true", help="new rules are not evaluated yet")
         _terms(library, owner=False)
         _asks(library)
 
@@ -208,8 +211,8 @@ class Command(TeachingCommand):
         if action == "show":
             self.stdout.write(shelf.text, ending="")
             return
-        found = declared.read([(shelf.file, shelf.text)])
-        self.carry_out(found, _terms_of(options | {"owner": shelf.owner}), yes=yes)
+        asked = installing.prepare(shelf, _terms_of(options | {"owner": shelf.owner}), enabled=_enabled(options))
+        self.carry_out(asked.found, asked.terms, yes=yes)
 
     def read(self, files: list[str], *, no_split: bool = False, missing: str = "ok") -> Read:
         names = [name for file in files for name in _expanded(file)]
@@ -256,6 +259,10 @@ def _asks(parser: ArgumentParser) -> None:
 
 def _terms_of(options: dict[str, Any]) -> Terms:
     return Terms(**{name: options[name] for name in ("owner", "source", "prune", "take_over")})
+
+
+def _enabled(options: dict[str, Any]) -> bool | None:
+    return False if options["disabled"] else None
 
 
 def _expanded(file: str) -> list[str]:
