@@ -1,20 +1,22 @@
 """What only the world can tell about a configuration: does the query work, is the target there, is the secret set.
 
-Wrong is an error at the field. Not reachable now is a warning: a configuration may be written before its world is up.
+Wrong is an error at the field. A target or source that is not reachable now is a warning: a configuration may be
+written before its world is up. What speaks against a rule is a doubt, on which a person may insist where that is sane.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
-from remediation import matchers, registry
+from remediation import registry
 from remediation.checks import plain, refuse_source_address
-from remediation.exceptions import ConfigurationError, OwnProcess, QueryRefused
+from remediation.exceptions import ConfigurationError, OwnProcess
 from remediation.models import Rule, Source, Target
-from remediation.observe import window
-from remediation.observe.base import Question
 from remediation.observe.clients import access_of
 from remediation.observe.prometheus import Prometheus
+from remediation.rules import doubts
+from remediation.rules.doubts import Asked, Doubt, Found
 
 PATIENCE_S = 4.0
 """Seconds a person waits for an answer from outside while saving."""
@@ -36,31 +38,36 @@ class Said:
     well: bool
 
 
-def ask_query(rule: Rule, *, now: float) -> Said:
-    """Ask the rule's source its question as the loop would. Raises Wrong."""
-    detector = registry.detector(rule.detector)
-    if detector.source == "alerts":
-        return _ask_matchers(rule)
-    params = detector.parse(rule.params)
-    question = Question(query=rule.query, window_s=detector.window_s(params), step_s=detector.step_s(params))
+def ask_rule(rule: Rule, *, now: float) -> Found:
+    """What speaks against a rule: its query, its further conditions and its traffic, asked of its source.
+
+    The rule's parameters are valid. Raises nothing."""
     try:
-        matrix = window.fetch(_client(rule.source), question, now=now)
-    except QueryRefused as error:
-        raise Wrong("query", f"{rule.source} refuses this query: {error}") from error
-    except Exception as error:  # noqa: BLE001 - whatever the world does, the person's work is saved
-        return Said(text=f"The query was not tried: {plain(error)}", well=False)
-    if not matrix.labels:
-        return Said(text=f"The query matches no series with a fresh sample on {rule.source} now.", well=False)
-    count = len(matrix.labels)
-    return Said(text=f"The query gives {count} series on {rule.source} now.", well=True)
+        client = client_of(rule.source)
+    except Exception as error:  # noqa: BLE001 - a source may be written before its secret is there
+        return Found(doubts=(doubts.away(error),))
+    found = doubts.find(client, Asked.of(rule.query, rule.detector, rule.params, interval_s=rule.interval_s), now=now)
+    more = list(found.doubts)
+    if not any(doubt.code == "unreachable" for doubt in more):
+        for name, asked in _further(rule):
+            more += [_elsewhere(doubt, name) for doubt in doubts.find(client, asked, now=now).doubts]
+    return replace(found, doubts=tuple(more))
 
 
-def _ask_matchers(rule: Rule) -> Said:
-    try:
-        matchers.parse(rule.query)
-    except ConfigurationError as error:
-        raise Wrong("query", str(error)) from error
-    return Said(text="", well=True)
+def _further(rule: Rule) -> Iterator[tuple[str, Asked]]:
+    for number, item in enumerate(rule.conditions, start=1):
+        try:
+            yield f"conditions:Condition {number}", Asked.of(item["query"], item["detector"], item.get("params") or {})
+        except (ConfigurationError, KeyError, TypeError):
+            continue  # the model refuses it with its own words
+    if rule.traffic_query:
+        yield "traffic_query:", Asked.of(rule.traffic_query, "threshold", {"op": ">", "value": 0})
+
+
+def _elsewhere(doubt: Doubt, name: str) -> Doubt:
+    """The same doubt at the field that holds the further query."""
+    field, _, place = name.partition(":")
+    return replace(doubt, field=field, text=f"{place}: {doubt.text}" if place else doubt.text)
 
 
 def ask_target(target: Target) -> Said:
@@ -80,7 +87,7 @@ def ask_source(source: Source) -> Said:
     for field in ("url", "alertmanager_url"):
         _refuse_own(source, field)
     try:
-        took = _client(source).ping()
+        took = client_of(source).ping()
     except Exception as error:  # noqa: BLE001 - whatever the world does, the person's work is saved
         return Said(text=f"{source.name} could not be asked: {plain(error)}", well=False)
     return Said(text=f"{source.name} answers, in {took * 1000:.0f} ms.", well=True)
@@ -96,6 +103,7 @@ def _refuse_own(source: Source, field: str) -> None:
         raise Wrong(field, str(error)) from error
 
 
-def _client(source: Source) -> Prometheus:
+def client_of(source: Source) -> Prometheus:
+    """A client that waits as long as a person does. Raises ConfigurationError, ObserveError."""
     access = access_of(source)
     return Prometheus(replace(access, timeout_s=min(access.timeout_s, PATIENCE_S)))

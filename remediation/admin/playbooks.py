@@ -14,6 +14,7 @@ from django.utils.safestring import SafeString
 from remediation.admin import versions
 from remediation.admin.base import WIDGETS, EditAdmin
 from remediation.admin.plugins import PluginAdmin, PluginForm
+from remediation.admin.restoring import RestoreAdmin, restore_url
 from remediation.admin.unfolded import InlineFormSet, StackedInline
 from remediation.models import Playbook, Step
 from remediation.states import Autonomy
@@ -76,7 +77,7 @@ class StepInline(StackedInline):
 
 
 @admin.register(Playbook)
-class PlaybookAdmin(PluginAdmin, EditAdmin):
+class PlaybookAdmin(RestoreAdmin, PluginAdmin, EditAdmin):
     params_kind = "verb"
     inlines = (StepInline,)
     list_display = ("name", "matchers", "autonomy", "enabled", "step_count", "priority", "version")
@@ -98,7 +99,7 @@ class PlaybookAdmin(PluginAdmin, EditAdmin):
 
     @admin.display(description="what changed")
     def version_list(self, row: Playbook) -> SafeString:
-        return versions.as_html(row.versions.all() if row.pk else [])
+        return versions.as_html(row.versions.all(), restore_url=restore_url(row)) if row.pk else versions.as_html([])
 
     def save_related(self, request: HttpRequest, form: Any, formsets: Any, change: bool) -> None:
         """The version comes last, when the steps are stored too."""

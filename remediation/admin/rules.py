@@ -1,4 +1,4 @@
-"""Rules, tried on live data when they are saved, and their versions."""
+"""Rules: tried on their source before they are saved, with their versions, their noise and where they come from."""
 
 from __future__ import annotations
 
@@ -6,21 +6,27 @@ from typing import Any
 
 from django.contrib import admin, messages
 from django.forms.widgets import Script
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
 from django.urls import reverse_lazy
 from django.utils import timezone
 from django.utils.safestring import SafeString
 
-from remediation.admin import outside, versions
+from remediation.admin import doubting, versions
 from remediation.admin.base import EditAdmin, say
-from remediation.admin.plugins import PluginAdmin, PluginForm
+from remediation.admin.bulk import BulkAdmin, note_switched
+from remediation.admin.doubting import DoubtingForm
+from remediation.admin.managed import ManagedAdmin, sentence
+from remediation.admin.plugins import PluginAdmin
 from remediation.admin.preview import PreviewAdmin
+from remediation.admin.restoring import RestoreAdmin, restore_url
+from remediation.admin.shelves import ShelvesAdmin
+from remediation.admin.standing import AloneFilter, ManagedFilter, NoiseFilter, StandingAdmin, StateFilter
 from remediation.admin.texts import PairsField
 from remediation.admin.unfolded import TextareaWidget
 from remediation.models import Rule
 
 
-class RuleForm(PluginForm):
+class RuleForm(DoubtingForm):
     kind = "detector"
     params_url = "admin:remediation_rule_params"
     labels = PairsField(
@@ -46,28 +52,31 @@ class RuleForm(PluginForm):
 
     class Media:
         js = [Script("remediation/preview.js", type="module")]
-
-    def ask_outside(self) -> None:
-        self.warnings: list[str] = []
-        self.good_news: list[str] = []
-        try:
-            said = outside.ask_query(self.instance, now=timezone.now().timestamp())
-        except outside.Wrong as wrong:
-            self.add_error(wrong.field or None, str(wrong))
-            return
-        if said.text:
-            (self.good_news if said.well else self.warnings).append(said.text)
+        css = {"all": ["remediation/admin.css"]}
 
 
 @admin.register(Rule)
-class RuleAdmin(PreviewAdmin, PluginAdmin, EditAdmin):
+class RuleAdmin(
+    ManagedAdmin, BulkAdmin, StandingAdmin, RestoreAdmin, ShelvesAdmin, PreviewAdmin, PluginAdmin, EditAdmin
+):
     form = RuleForm
     params_kind = "detector"
-    list_display = ("name", "service", "severity", "detector", "enabled", "series", "evaluated", "failure", "version")
-    list_filter = ("enabled", "severity", "service", "detector", "source")
-    search_fields = ("name", "query", "service__name")
-    list_select_related = ("service", "status")
+    list_display = ("name", "state", "noise", "service", "severity", "detector", "series", "evaluated", "managed")
+    list_filter = (
+        *("service", "severity", StateFilter, NoiseFilter, AloneFilter),
+        *("source", "detector", ManagedFilter, "enabled"),
+    )
+    search_fields = ("name", "query", "service__name", "status__error")
+    list_select_related = ("service", "status", "source")
     readonly_fields = ("version_list",)
+    list_before_template = "admin/remediation/rule/_list.html"
+    change_form_outer_before_template = "admin/remediation/rule/_around.html"
+    change_form_before_template = "admin/remediation/rule/_insist.html"
+    list_fullwidth = True
+
+    class Media:
+        css = {"all": ["remediation/admin.css"]}
+
     fieldsets = (
         (None, {"fields": ("name", "service", "severity", "enabled")}),
         ("What is asked", {"fields": ("source", "query", "interval_s")}),
@@ -86,17 +95,33 @@ class RuleAdmin(PreviewAdmin, PluginAdmin, EditAdmin):
         status = getattr(row, "status", None)
         return status.evaluated_at if status else None
 
-    @admin.display(description="error")
-    def failure(self, row: Rule) -> str:
-        status = getattr(row, "status", None)
-        return status.error if status else ""
-
     @admin.display(description="what changed")
     def version_list(self, row: Rule) -> SafeString:
-        return versions.as_html(row.versions.all() if row.pk else [])
+        if not row.pk:
+            return versions.as_html([])
+        return versions.as_html(row.versions.all(), restore_url=None if row.managed_by else restore_url(row))
+
+    def render_change_form(
+        self, request: HttpRequest, context: dict[str, Any], *args: Any, **kwargs: Any
+    ) -> HttpResponse:
+        rule = kwargs.get("obj")
+        if isinstance(rule, Rule):
+            context |= {
+                "rule_number": str(rule.pk),
+                "managed": sentence(rule.managed_by) if rule.managed_by else "",
+                "may_take_over": self.has_change_permission(request),
+                "may_add": self.has_add_permission(request),
+                "failure": getattr(getattr(rule, "status", None), "error", ""),
+            }
+        shown: HttpResponse = super().render_change_form(request, context, *args, **kwargs)
+        return shown
 
     def save_model(self, request: HttpRequest, obj: Rule, form: Any, change: bool) -> None:
         super().save_model(request, obj, form, change)
-        obj.keep_version(author=request.user.get_username(), now=timezone.now())
-        say(request, messages.WARNING, form.warnings)
+        by, now = request.user.get_username(), timezone.now()
+        obj.keep_version(author=doubting.author_of(by, form.insisted), now=now)
+        doubting.note(obj, form.insisted, by=by)
+        if change and "enabled" in form.changed_data:
+            note_switched(obj, enabled=obj.enabled, by=by, now=now)
+        say(request, messages.WARNING, [f"Saved all the same: {doubt.text}" for doubt in form.insisted])
         say(request, messages.INFO, form.good_news)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import datetime
 from typing import Any, Protocol
 
@@ -13,6 +13,8 @@ from django.utils.safestring import SafeString
 
 SHOWN = 20
 MISSING = object()
+RESTORE = """<a href="{}" class="font-medium text-primary-600 underline whitespace-nowrap dark:text-primary-500">
+Restore version {}</a>"""
 
 
 class Version(Protocol):
@@ -30,8 +32,8 @@ def differences(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[tup
     return [(place, _text(old.get(place, MISSING)), _text(new.get(place, MISSING))) for place in changed]
 
 
-def as_html(versions: Iterable[Version]) -> SafeString:
-    """The newest first, each with what it changed."""
+def as_html(versions: Iterable[Version], *, restore_url: Callable[[int], str] | None = None) -> SafeString:
+    """The newest first, each with what it changed; with a way back to the earlier ones for those who may."""
     rows = list(versions)
     if not rows:
         return format_html("{}", "None yet: the first is written when you save.")
@@ -39,21 +41,27 @@ def as_html(versions: Iterable[Version]) -> SafeString:
     items = [
         (row, differences(before.body, row.body) if before else []) for row, before in zip(rows, older, strict=True)
     ]
-    return format_html_join("", "{}", ((_version(row, changed),) for row, changed in items[:SHOWN]))
+    newest = rows[0].number
+    shown = (
+        (_version(row, changed, restore_url(row.number) if restore_url and row.number != newest else ""),)
+        for row, changed in items[:SHOWN]
+    )
+    return format_html_join("", "{}", shown)
 
 
-def _version(row: Version, changed: list[tuple[str, str, str]]) -> SafeString:
+def _version(row: Version, changed: list[tuple[str, str, str]], restore_url: str) -> SafeString:
     head = format_html(
-        '<p class="mt-3"><strong>Version {}</strong> <time datetime="{}">{}</time> by {}</p>',
+        '<p class="mt-3"><strong>Version {}</strong> <time datetime="{}">{}</time> by {} {}</p>',
         row.number,
         row.at.isoformat(),
         timezone.localtime(row.at).strftime("%Y-%m-%d %H:%M:%S"),
         row.author,
+        format_html(RESTORE, restore_url, row.number) if restore_url else "",
     )
     if not changed:
         return format_html("{}<p>{}</p>", head, "The first version." if row.number == 1 else "")
     lines = format_html_join("", "<li><code>{}</code>: <del>{}</del> → <ins>{}</ins></li>", changed)
-    return format_html('{}<ul class="list-disc pl-5">{}</ul>', head, lines)
+    return format_html('{}<ul class="hs-list">{}</ul>', head, lines)
 
 
 def _flat(value: Any, place: str = "") -> Iterator[tuple[str, Any]]:

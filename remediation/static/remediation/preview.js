@@ -3,7 +3,7 @@
 const PAUSE_MS = 700;
 const field = document.querySelector("[data-preview-url]");
 const form = field?.closest("form");
-const TONES = { bad: "text-red-600 dark:text-red-500", unknown: "text-purple-600 dark:text-purple-400", ok: "text-green-700 dark:text-green-500" };
+const TONES = { bad: "hs-tone-bad", unknown: "hs-tone-unknown", ok: "hs-tone-ok" };
 const SHAPES = { bad: "▲", unknown: "?", ok: "●" };
 
 function make(tag, className, text = "") {
@@ -27,7 +27,7 @@ function line(row) {
   if (verdict) item.append(make("b", TONES[verdict] ?? "", `${SHAPES[verdict] ?? "?"} ${verdict} `));
   if (figures(row.value)) item.append(make("b", "", `${figures(row.value)} `));
   const labels = Object.entries(row.labels).map(([name, value]) => `${name}="${value}"`).join(", ");
-  item.append(make("code", "font-mono", `{${labels}}`));
+  item.append(make("code", "hs-code", `{${labels}}`));
   if (row.reason) item.append(make("span", "", ` ${row.reason}`));
   return item;
 }

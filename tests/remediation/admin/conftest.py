@@ -17,16 +17,31 @@ from remediation.models import Service, Source
 
 
 class _Answers(BaseHTTPRequestHandler):
-    """`bad(` is refused; `nothing` matches no series; everything else gives one series with the value 1."""
+    """`bad(` is refused; `nothing` matches no series, `nobody` is no metric; all else gives one series of the value 1.
+    Samples are a second apart."""
 
     def do_GET(self) -> None:
-        asked = parse_qs(urlsplit(self.path).query)
-        query, at = asked.get("query", [""])[0], float(asked.get("time", ["0"])[0])
+        parts = urlsplit(self.path)
+        asked = parse_qs(parts.query)
+        query, at = asked.get("query", [""])[0], float(asked.get("time", asked.get("end", ["0"]))[0])
         if "bad(" in query or asked.get("lookback_delta") == ["senseless"]:
             self.answer(400, {"status": "error", "errorType": "bad_data", "error": 'unclosed "(" <b>'})
-            return
-        result = [] if "nothing" in query else [{"metric": {"job": "cart"}, "value": [at, "1"]}]
-        self.answer(200, {"status": "success", "data": {"resultType": "vector", "result": result}})
+        elif parts.path.endswith("/labels"):
+            names = [] if asked.get("match[]") == ["nobody"] else ["__name__", "job"]
+            self.answer(200, {"status": "success", "data": names})
+        elif parts.path.endswith("/values"):
+            found = ["up", "nobody_home"] if "__name__" in parts.path else ["cart", "checkout"]
+            self.answer(200, {"status": "success", "data": found})
+        else:
+            self.series(query, at, many=parts.path.endswith("query_range") or query.endswith("]"))
+
+    def series(self, query: str, at: float, *, many: bool) -> None:
+        found: list[dict[str, Any]] = []
+        if "nothing" not in query and "nobody" not in query:
+            points = [[at - 1, "1"], [at, "1"]] if query.endswith("]") else [[at, "1"]]
+            found = [{"metric": {"job": "cart"}} | ({"values": points} if many else {"value": points[-1]})]
+        kind = "matrix" if many else "vector"
+        self.answer(200, {"status": "success", "data": {"resultType": kind, "result": found}})
 
     def answer(self, status: int, body: dict[str, Any]) -> None:
         content = json.dumps(body).encode()

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from django.test import Client
 
-from remediation.models import Incident, Rule, Service, Source
+from remediation.models import Incident, Rule, Service, Source, Transition
 from tests.remediation.admin.conftest import errors, told
 
 pytestmark = pytest.mark.django_db
@@ -88,21 +88,65 @@ def test_empty_parameter_takes_the_default(admin: Client, source: Source) -> Non
 
 
 def test_refused_query_is_said_at_the_query_in_the_words_of_prometheus(admin: Client, source: Source) -> None:
-    response = admin.post(ADD, form(source, query="bad(up"))
-    assert errors(response) == {"query": ['prom refuses this query: unclosed "(" <b>']}
-    assert b"<b>" not in response.content.split(b"prom refuses", 1)[1][:60]
+    response = admin.post(ADD, form(source, query="bad(up", insist="query:refused"))
+    assert errors(response) == {"query": ['The source refuses this query: unclosed "(" <b>']}
+    assert b"<b>" not in response.content.split(b"refuses this query", 1)[1][:60]
+    assert b'name="insist"' not in response.content
+    assert not Rule.objects.exists()
 
 
-def test_query_without_series_is_stored_with_a_warning(admin: Client, source: Source) -> None:
-    response = admin.post(ADD, form(source, query="nothing"), follow=True)
-    assert told(response)[0] == "The query matches no series with a fresh sample on prom now."
-    assert Rule.objects.exists()
+@pytest.mark.parametrize(
+    ("query", "expected"),
+    [
+        ("nothing", ("matches no series", "query:empty", "an empty result")),
+        ("up > 0", ("Write only up here", "query:compared", "a comparison in the query")),
+        ("up or nobody", ("nobody_home", "query:unknown_metric", "unknown metric")),
+        ('up{jop="cart"}', ("Meant may be: job.", "query:unknown_label", "unknown label")),
+        ("rate(up[1s])", ("Take [4s] or longer.", "query:short_query", "short query")),
+    ],
+)
+def test_what_the_source_says_against_a_rule_is_refused_until_a_person_insists(
+    admin: Client, source: Source, query: str, expected: tuple[str, str, str]
+) -> None:
+    words, code, author = expected
+    assert 'name="insist"' not in admin.get(ADD).content.decode()
+    response = admin.post(ADD, form(source, query=query))
+    assert list(errors(response)) == ["query"] and words in errors(response)["query"][0]
+    assert f'name="insist" value="{code}"' in response.content.decode()
+    assert not Rule.objects.exists()
+    again = admin.post(ADD, form(source, insist=code, query=query), follow=True)
+    assert told(again)[0].startswith("Saved all the same: ")
+    rule = Rule.objects.get()
+    assert rule.versions.get().author == f"ada, insisting on {author}"
+    line = Transition.objects.get(kind="rule", object_id=rule.pk)
+    assert (line.to_state, line.actor) == ("saved_anyway", "ada")
+    assert line.facts == {"doubts": [dict(zip(("field", "code"), code.split(":"), strict=True))]}
 
 
-def test_source_that_is_away_is_a_warning(admin: Client, away: Source) -> None:
-    response = admin.post(ADD, form(away), follow=True)
-    assert told(response)[0].startswith("The query was not tried: ")
-    assert Rule.objects.exists()
+def test_insisting_on_one_thing_is_not_insisting_on_another(admin: Client, source: Source) -> None:
+    response = admin.post(ADD, form(source, query="up > 0", insist="query:empty"))
+    assert list(errors(response)) == ["query"]
+    assert not Rule.objects.exists()
+
+
+def test_parameters_that_could_never_judge_are_said_at_their_field(admin: Client, source: Source) -> None:
+    fields = {"detector": "ewma", "params-of": "ewma", "params-direction": "both", "params-window_s": "60"}
+    response = admin.post(ADD, form(source, **fields))
+    assert errors(response)["params.window_s"][0].startswith("That holds 0 points, 15s apart")
+    assert b'name="insist"' not in response.content
+    admin.post(ADD, form(source, insist="params.window_s:few_points", **fields))
+    assert not Rule.objects.exists()
+
+
+def test_source_that_is_away_refuses_only_what_it_would_be_asked(admin: Client, away: Source) -> None:
+    response = admin.post(ADD, form(away))
+    assert errors(response)["source"][0].startswith("The query could not be tried: ")
+    admin.post(ADD, form(away, insist="source:unreachable"))
+    rule = Rule.objects.get()
+    admin.post(change(rule), form(away, severity="info", enabled=""))
+    rule.refresh_from_db()
+    assert (rule.severity, rule.enabled) == ("info", False)
+    assert errors(admin.post(change(rule), form(away, query="up * 2")))["source"]
 
 
 def test_matchers_of_alerts_are_read(admin: Client, away: Source) -> None:
