@@ -8,8 +8,9 @@ from datetime import datetime
 import pytest
 from django.db import transaction
 
-from remediation import condition, doorbell, judging, loop, registry, repair
+from remediation import condition, doorbell, judging, loop, registry
 from remediation.observe import window
+from remediation.repair import effect
 from tests.remediation.world import LedgerBackend, World
 
 
@@ -30,5 +31,5 @@ def world(db: None, monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
         def now() -> datetime:
             return made.now
 
-    monkeypatch.setattr(repair, "timezone", Clock)
+    monkeypatch.setattr(effect, "timezone", Clock)
     yield made

@@ -58,7 +58,7 @@ def before_each_question(monkeypatch: pytest.MonkeyPatch, meanwhile: Callable[[]
         meanwhile()
         return look
 
-    monkeypatch.setattr("remediation.repair.ask", slow)
+    monkeypatch.setattr("remediation.repair.claim.ask", slow)
 
 
 def during_the_last_look(monkeypatch: pytest.MonkeyPatch, meanwhile: Callable[[], None]) -> None:

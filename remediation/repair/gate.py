@@ -1,0 +1,74 @@
+"""Before the effect: guards, a person, and shadow."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import Any
+
+from remediation import conf
+from remediation.decide.guards.base import Situation, ask_all, refusals
+from remediation.deciding import call_person
+from remediation.doorbell import ring_after_commit
+from remediation.models import Approval, Remediation, change
+from remediation.states import Autonomy
+from remediation.states import RemediationState as R
+
+
+def shadow(row: Remediation, *, now: datetime) -> None:
+    calls = "; ".join(call["text"] for call in row.plan["calls"])
+    if change(row, R.SHADOWED, now=now, reason=f"would have done: {calls}"):
+        ring_after_commit("reconcile", incident_id=row.incident_id)
+
+
+def gate(row: Remediation, *, now: datetime) -> None:
+    """Ask every guard; with none refusing go on to a person or to the worker."""
+    answers = ask_all(Situation(now=now, incident=row.incident, remediation=row))
+    refused = refusals(answers)
+    if refused:
+        hold(row, answers, refused, now=now)
+        return
+    if row.autonomy == Autonomy.AUTO:
+        if change(row, R.READY, now=now, reason="every guard lets it pass", guards=answers, due_at=now):
+            ring_after_commit("act", remediation_id=row.pk)
+        return
+    if approved(row):
+        if change(row, R.AWAITING_APPROVAL, now=now, reason="approved before it was held", guards=answers, due_at=now):
+            change(row, R.READY, now=now, reason="approved, and every guard lets it pass again", due_at=now)
+            ring_after_commit("act", remediation_id=row.pk)
+        return
+    expires = row.expires_at or now + timedelta(seconds=row.step.approval_ttl_s if row.step else 900)
+    change(row, R.AWAITING_APPROVAL, now=now, reason=_asks(row), guards=answers, expires_at=expires, due_at=expires)
+
+
+def _asks(row: Remediation) -> str:
+    people = "one person" if row.approvals_needed == 1 else f"{row.approvals_needed} people"
+    return f"every guard lets it pass; {people} must approve"
+
+
+def approved(row: Remediation) -> bool:
+    """Whether enough people signed exactly this plan."""
+    given = row.approvals.filter(answer=Approval.Answer.APPROVE, digest=row.digest).count()
+    return given >= row.approvals_needed
+
+
+def hold(row: Remediation, answers: list[dict[str, Any]], refused: str, *, now: datetime) -> None:
+    """Wait. A spent budget is for a person as well: whatever comes back that often is not repaired by this step."""
+    spent = next((one for one in answers if one["guard"] == "budget" and not one["passed"]), None)
+    if spent is not None:
+        call_person(row.incident, f"{row} is held: {spent['reason']}", now=now)
+    due = now + timedelta(seconds=conf.GATE_RECHECK_S)
+    if row.state == R.GATED:
+        Remediation.objects.filter(pk=row.pk, state=R.GATED).update(guards=answers, reason=refused, due_at=due)
+    else:
+        change(row, R.GATED, now=now, reason=refused, guards=answers, due_at=due)
+
+
+def await_person(row: Remediation, *, now: datetime) -> None:
+    if approved(row):  # the last answer was kept, and its worker died before it went on
+        if change(row, R.READY, now=now, reason="approved by enough people", due_at=now):
+            ring_after_commit("act", remediation_id=row.pk)
+        return
+    if row.expires_at is None or row.expires_at > now:
+        return
+    if change(row, R.EXPIRED, now=now, reason="nobody answered in time"):
+        call_person(row.incident, f"{row} was not answered in time", now=now)

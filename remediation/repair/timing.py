@@ -1,0 +1,30 @@
+"""When a remediation is looked at again, by whoever comes first."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+from remediation.models import Remediation, Target
+from remediation.states import RemediationState as R
+
+LONGEST_WAIT = timedelta(minutes=2)
+"""The longest that a remediation which is not waiting for a person or an effect lets itself be left alone."""
+SHORT_WAITS = (R.PLANNED, R.GATED, R.READY, R.UNKNOWN, R.VERIFYING)
+
+
+def again_at(row: Remediation, after: timedelta, *, now: datetime) -> bool:
+    """Claim this look: of two that come at once, one moves `due_at` and goes on.
+
+    A `due_at` further ahead than any wait here was written by a clock that has since been set back: it counts as due.
+    """
+    if row.due_at is not None and now < row.due_at <= now + LONGEST_WAIT:
+        return False
+    row_now = Remediation.objects.filter(pk=row.pk, state=row.state, due_at=row.due_at)
+    return bool(row_now.update(due_at=now + after))
+
+
+def targets_of(row: Remediation) -> list[Target]:
+    """The plan's targets that still exist, in its order."""
+    ids = [target["id"] for target in row.plan["targets"]]
+    rows = Target.objects.select_related("service").in_bulk(ids)
+    return [rows[one] for one in ids if one in rows]
