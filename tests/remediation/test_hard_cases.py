@@ -149,7 +149,7 @@ def test_worker_that_slept_past_its_lease_does_nothing(world: World, monkeypatch
             Remediation.objects.update(due_at=world.now)
             world.now += timedelta(seconds=30)
 
-    monkeypatch.setattr(repair, "failpoint", sleep)
+    monkeypatch.setattr(repair.effect, "failpoint", sleep)
     approve(world, row)
     assert world.ledger.effects == []
 
