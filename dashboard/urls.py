@@ -5,7 +5,19 @@ from django.contrib.auth.views import LoginView, LogoutView
 from django.urls import include, path
 
 from dashboard.live import views as live
-from dashboard.pages import approvals, backtest, demo, freeze, incident, incidents, overview, rules, service, system
+from dashboard.pages import (
+    approvals,
+    backtest,
+    backtest_result,
+    demo,
+    freeze,
+    incident,
+    incidents,
+    overview,
+    rules,
+    service,
+    system,
+)
 
 urlpatterns = [
     path("", overview.overview, name="overview"),
@@ -21,10 +33,10 @@ urlpatterns = [
     path("services/<slug:name>/", service.service, name="service"),
     path("rules/", rules.rules, name="rules"),
     path("rules/<int:pk>/backtest/", backtest.backtest, name="backtest"),
-    path("backtests/<int:pk>/", backtest.result, name="backtest-result"),
-    path("backtests/<int:pk>/progress.json", backtest.progress, name="backtest-progress"),
-    path("backtests/<int:pk>/series/<slug:name>.json", backtest.series, name="backtest-series"),
-    path("backtests/<int:pk>/cancel/", backtest.cancel, name="backtest-cancel"),
+    path("backtests/<int:pk>/", backtest_result.result, name="backtest-result"),
+    path("backtests/<int:pk>/progress.json", backtest_result.progress, name="backtest-progress"),
+    path("backtests/<int:pk>/series/<slug:name>.json", backtest_result.series, name="backtest-series"),
+    path("backtests/<int:pk>/cancel/", backtest_result.cancel, name="backtest-cancel"),
     path("system/", system.system, name="system"),
     path("freeze/", freeze.freeze, name="freeze"),
     path("unfreeze/", freeze.unfreeze, name="unfreeze"),

@@ -2,49 +2,30 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
-from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from collections.abc import Mapping
+from datetime import UTC, timedelta
 from typing import Any
 
 from django import forms
 from django.contrib import messages
-from django.contrib.auth.decorators import permission_required
-from django.core.exceptions import BadRequest, PermissionDenied
-from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.core.exceptions import PermissionDenied
+from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.utils import timezone
-from django.views.decorators.http import require_GET, require_POST
 
-from dashboard.pages.answers import conflict, person
-from dashboard.pages.words import expected, number, span, verb_word
-from remediation import registry
+from dashboard.pages.answers import person
+from remediation import matchers, registry
 from remediation.admin.params import ParamsForm
 from remediation.backtest import job
-from remediation.backtest.outcome import SIMULATED
 from remediation.backtest.run import fitting_playbook
-from remediation.exceptions import HomeostatError
-from remediation.history import history
+from remediation.exceptions import HomeostatError, MatcherError, QueryRefused
 from remediation.models import Backtest, Playbook, Rule
+from remediation.observe.clients import client_for
 
 RANGES = (("3600", "1 h"), ("21600", "6 h"), ("86400", "1 d"), ("604800", "7 d"), ("custom", "From, to"))
 LONGEST = timedelta(days=31)
-LANES = 24
-"""Series that are drawn; the tables tell of the others."""
-WIDTH = 1000.0
-"""Units across a lane, and the least that is visible of them."""
-THINNEST = 2.0
-
-TONES = {
-    "over": "ok",
-    "still_there": "firing",
-    "inconclusive": "unknown",
-    "self_recovered": "ok",
-    "expired": "pending",
-    "held": "frozen",
-    "waiting": "pending",
-    "impossible": "off",
-}
+TRIED = ("query", "detector", "interval_s", "for_s", "keep_firing_for_s")
+"""What of a rule can be tried otherwise than it is saved, beside the detector's parameters."""
 
 
 class MomentField(forms.DateTimeField):
@@ -66,6 +47,13 @@ class BacktestForm(forms.Form):
     playbook = forms.ModelChoiceField(
         Playbook.objects.order_by("name"), required=False, empty_label="None: only the rule"
     )
+    query = forms.CharField(
+        max_length=20_000, widget=forms.Textarea(attrs={"rows": 4, "spellcheck": "false"}), label="Query"
+    )
+    detector = forms.ChoiceField(
+        choices=lambda: [(name, name) for name in registry.detectors()], widget=forms.HiddenInput
+    )
+    interval_s = forms.FloatField(min_value=1, label="Interval (s)", help_text="Between two evaluations.")
     for_s = forms.FloatField(min_value=0, label="For (s)", help_text="Bad this long before it fires.")
     keep_firing_for_s = forms.FloatField(
         min_value=0, label="Keep firing for (s)", help_text="Good this long before it is over."
@@ -89,28 +77,35 @@ class BacktestForm(forms.Form):
 
 
 def backtest(request: HttpRequest, pk: int) -> HttpResponse:
-    """The form, and what was found earlier; a POST starts one."""
+    """The form, and what was found earlier. A POST starts one, or fills the form in from an edited rule (`draft`)."""
     rule = get_object_or_404(Rule.objects.select_related("source", "service"), pk=pk)
     fitting = fitting_playbook(rule)
-    if request.method == "POST":
-        if not request.user.has_perm("remediation.operate"):
-            raise PermissionDenied
-        form, params = BacktestForm(request.POST), _params_form(rule, request.POST)
-        if form.is_valid() and params.is_valid():
+    if request.method == "POST" and not request.user.has_perm("remediation.operate"):
+        raise PermissionDenied
+    if request.method == "POST" and "draft" not in request.POST:
+        form, params = BacktestForm(request.POST), _params_form(rule, request.POST.get("detector", ""), request.POST)
+        if form.is_valid() and params.is_valid() and _understood(rule, form):
             return _start(request, rule, form, params)
     else:
-        spans = {name: f"{getattr(rule, name):g}" for name in ("for_s", "keep_firing_for_s")}
-        initial = spans | {"playbook": fitting}
-        form, params = BacktestForm(initial=initial | {"range": "21600"}), _params_form(rule)
+        draft = request.POST if request.method == "POST" else {}
+        shown = {name: draft.get(name, _saved(rule, name)) for name in TRIED}
+        form = BacktestForm(initial=shown | {"playbook": fitting, "range": "21600"})
+        params = _params_form(rule, str(shown["detector"]), draft or None)
     past = Backtest.objects.filter(rule=rule).select_related("playbook").defer("result")[:10]
     context = {"page": "rules", "rule": rule, "form": form, "params": params, "fitting": fitting, "past": past}
+    context["detector"] = form["detector"].value()
     return render(request, "backtest/form.html", context)
 
 
-def _params_form(rule: Rule, data: Any = None) -> ParamsForm:
-    detector = registry.detectors().get(rule.detector)
+def _saved(rule: Rule, name: str) -> str:
+    value = getattr(rule, name)
+    return f"{value:g}" if isinstance(value, float | int) else str(value)
+
+
+def _params_form(rule: Rule, name: str, data: Mapping[str, Any] | None = None) -> ParamsForm:
+    detector = registry.detectors().get(name)
     schema = detector.Params if detector else registry.Params
-    form = ParamsForm(schema, stored=rule.params, data=data, prefix="params")
+    form = ParamsForm(schema, stored=rule.params if name == rule.detector else {}, data=data, prefix="params")
     for field in form.fields.values():
         if isinstance(field, forms.ChoiceField):
             field.widget = forms.Select()  # the admin's own brings an arrow of its font along
@@ -118,10 +113,28 @@ def _params_form(rule: Rule, data: Any = None) -> ParamsForm:
     return form
 
 
+def _understood(rule: Rule, form: BacktestForm) -> bool:
+    """Whether an edited query can be read: the source says so at once, in place of a backtest that fails."""
+    query = form.cleaned_data["query"]
+    if query == rule.query.strip():
+        return True
+    try:
+        if registry.detector(form.cleaned_data["detector"]).source == "alerts":
+            matchers.parse(query)
+        else:
+            client_for(rule.source).instant(query, at=timezone.now().timestamp())
+    except (QueryRefused, MatcherError) as error:
+        form.add_error("query", str(error))
+    except HomeostatError:
+        return True  # whether the source answers is the backtest's own question
+    return not form.errors
+
+
 def _start(request: HttpRequest, rule: Rule, form: BacktestForm, params: ParamsForm) -> HttpResponse:
     asked = form.cleaned_data
-    wanted = {"params": params.value(), "for_s": asked["for_s"], "keep_firing_for_s": asked["keep_firing_for_s"]}
-    changes = {name: value for name, value in wanted.items() if value != getattr(rule, name)}
+    wanted = {"params": params.value()} | {name: asked[name] for name in TRIED}
+    saved = {"params": rule.params} | {name: getattr(rule, name) for name in TRIED} | {"query": rule.query.strip()}
+    changes = {name: value for name, value in wanted.items() if value != saved[name]}
     try:
         row = job.start(
             rule,
@@ -136,248 +149,3 @@ def _start(request: HttpRequest, rule: Rule, form: BacktestForm, params: ParamsF
         messages.error(request, str(error))
         return redirect("backtest", pk=rule.pk)
     return redirect("backtest-result", pk=row.pk)
-
-
-# --- one backtest -----------------------------------------------------------------------------------------------------
-
-
-@require_GET
-def result(request: HttpRequest, pk: int) -> HttpResponse:
-    row = _found(pk)
-    context: dict[str, Any] = {"page": "rules", "row": row, "rule": row.rule, "changes": _changes(row)}
-    if row.result:
-        wanted = request.GET.get("series", "")
-        context |= _shown(row.result, wanted) | _near(row.result, wanted, request.GET.get("near", ""))
-    return render(request, "backtest/result.html", context)
-
-
-def _found(pk: int) -> Backtest:
-    return get_object_or_404(Backtest.objects.select_related("rule__source", "rule__service", "playbook"), pk=pk)
-
-
-def _changes(row: Backtest) -> list[tuple[str, str, str]]:
-    """What differs from the saved rule: name, saved, tried."""
-    found: list[tuple[str, str, str]] = []
-    saved = row.rule.body()
-    for name, value in row.changes.items():
-        if name != "params":
-            found.append((name.removesuffix("_s").replace("_", " "), span(saved[name]), span(value)))
-            continue
-        for param in sorted(saved["params"].keys() | value.keys()):
-            before, after = saved["params"].get(param, "default"), value.get(param, "default")
-            if before != after:
-                found.append((param, str(before), str(after)))
-    return found
-
-
-@require_GET
-def progress(request: HttpRequest, pk: int) -> JsonResponse:
-    """Polled while the page waits."""
-    row = get_object_or_404(Backtest.objects.defer("result"), pk=pk)
-    job.look_after(row, now=timezone.now())
-    return JsonResponse({"state": row.state, "live": row.live, "progress": row.progress, "error": row.error})
-
-
-@require_POST
-@permission_required("remediation.operate", raise_exception=True)
-def cancel(request: HttpRequest, pk: int) -> HttpResponse:
-    row = _found(pk)
-    if not job.cancel(row, by=person(request).username, now=timezone.now()):
-        return conflict(request, message="It was over already.", back=f"/backtests/{pk}/")
-    return redirect("backtest-result", pk=pk)
-
-
-@require_GET
-def series(request: HttpRequest, pk: int, name: str) -> JsonResponse:
-    """One series with its band, and what the backtest says happened to it."""
-    row = _found(pk)
-    start, end = _range(request, row)
-    answer: dict[str, Any] = {"open": False, "now": timezone.now().timestamp(), "markers": _markers(row, name)}
-    try:
-        found = history(row.as_rule(), fingerprint=name, start=start, end=end, points=800)
-    except HomeostatError as error:
-        return JsonResponse(answer | {"error": str(error), "times": []})
-    told = {"times": found.times, "values": found.values, "lower": found.lower, "upper": found.upper}
-    return JsonResponse(answer | told | {"note": found.note})
-
-
-def _range(request: HttpRequest, row: Backtest) -> tuple[float, float]:
-    """What the chart asks for, inside what was backtested."""
-    first, last = row.start.timestamp(), row.end.timestamp()
-    try:
-        start, end = float(request.GET.get("start") or first), float(request.GET.get("end") or last)
-    except ValueError:
-        raise BadRequest("start and end are seconds since the epoch") from None
-    start, end = max(start, first), min(end, last)
-    return (start, end) if end - start >= 1 else (first, last)
-
-
-def _markers(row: Backtest, name: str) -> list[dict[str, Any]]:
-    told = row.result or {}
-    found: list[dict[str, Any]] = []
-    for one in told.get("episodes", []):
-        if one["fingerprint"] != name or one["firing_at"] is None:
-            continue
-        found.append({"at": one["firing_at"], "tone": "firing", "text": "would have fired"})
-        if one["ended_at"] is not None:
-            found.append({"at": one["ended_at"], "tone": "ok", "text": "would have been over"})
-    for one in (told.get("simulated") or {}).get("actions", []):
-        if one["fingerprint"] == name and one["effect_at"] is not None:
-            text = f"{verb_word(one['verb'])} {', '.join(one['targets'])} (simulated)"
-            found.append({"at": one["effect_at"], "tone": "repairing", "text": text})
-    return sorted(found, key=lambda mark: mark["at"])
-
-
-# --- what is shown ----------------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, kw_only=True)
-class Bar:
-    """A stretch on a lane. kind: firing, pending, unknown, or action. Texts, as SVG wants them."""
-
-    kind: str
-    x: str
-    width: str
-    title: str
-
-
-@dataclass(frozen=True, kw_only=True)
-class Lane:
-    fingerprint: str
-    labels: dict[str, str]
-    fired: int
-    firing: str
-    bars: list[Bar]
-    chosen: bool
-
-
-def _shown(told: dict[str, Any], wanted: str) -> dict[str, Any]:
-    sums = told["sums"]
-    names = [one["fingerprint"] for one in sums]
-    chosen = wanted if wanted in names else (names[0] if names else "")
-    simulated = told["simulated"]
-    by_series = defaultdict(list)
-    for action in simulated["actions"] if simulated else []:
-        by_series[action["fingerprint"]].append(action)
-    common = _common([one["labels"] for one in sums])
-    return {
-        "told": told,
-        "chosen": chosen,
-        "chosen_labels": next((one["labels"] for one in sums if one["fingerprint"] == chosen), {}),
-        "lanes": [_lane(one, told, by_series, chosen, common) for one in sums[:LANES]],
-        "episodes": [_episode(one, told, by_series, common) for one in reversed(told["episodes"])],
-        "simulated": simulated,
-        "actions": [_action(one) for one in reversed(simulated["actions"])] if simulated else [],
-        "alone_half": span(told["half_within_s"]),
-        "alone_most": span(told["most_within_s"]),
-    }
-
-
-def _near(told: dict[str, Any], name: str, at: str) -> dict[str, Any]:
-    """The part of the range that the chart shows: all of it, or one episode with its surroundings."""
-    for one in told["episodes"]:
-        if one["fingerprint"] == name and at and repr(one["pending_at"]) == at:
-            around = max(3 * ((one["ended_at"] or told["end"]) - one["pending_at"]), 120.0)
-            end = min((one["ended_at"] or told["end"]) + around, told["end"])
-            return {"near": True, "shown_from": max(one["pending_at"] - around, told["start"]), "shown_to": end}
-    return {"near": False, "shown_from": told["start"], "shown_to": told["end"]}
-
-
-def _common(labels: list[dict[str, str]]) -> set[str]:
-    """Names of the labels that tell no two of these series apart."""
-    if len(labels) < 2:
-        return set()
-    return {name for name, value in labels[0].items() if all(one.get(name) == value for one in labels)}
-
-
-def _telling(labels: dict[str, str], common: set[str]) -> dict[str, str]:
-    return {name: value for name, value in labels.items() if name not in common} or labels
-
-
-def _lane(
-    one: dict[str, Any], told: dict[str, Any], actions: dict[str, list[Any]], chosen: str, common: set[str]
-) -> Lane:
-    name = one["fingerprint"]
-    bars: list[Bar] = []
-    for episode in told["episodes"]:
-        if episode["fingerprint"] == name:
-            bars += _bars(episode, told)
-    for action in actions.get(name, []):
-        if action["effect_at"] is not None:
-            title = f"{verb_word(action['verb'])} {', '.join(action['targets'])}, simulated"
-            bars.append(_bar("action", action["effect_at"], action["effect_at"], told, title))
-    return Lane(
-        fingerprint=name,
-        labels=_telling(one["labels"], common),
-        fired=one["fired"],
-        firing=span(one["firing_s"]),
-        bars=bars,
-        chosen=name == chosen,
-    )
-
-
-def _bars(episode: dict[str, Any], told: dict[str, Any]) -> list[Bar]:
-    until = episode["ended_at"] or told["end"]
-    fired = episode["firing_at"]
-    bars = [_bar("pending", episode["pending_at"], fired or until, told, "pending")]
-    if fired is not None:
-        bars.append(_bar("firing", fired, until, told, f"firing for {span(until - fired)}"))
-    unknown = [run for run in episode["stretches"] if run["verdict"] == "unknown"]
-    return bars + [_bar("unknown", run["start"], run["end"], told, "unknown") for run in unknown]
-
-
-def _bar(kind: str, start: float, end: float, told: dict[str, Any], title: str) -> Bar:
-    scale = WIDTH / max(told["end"] - told["start"], 1e-9)
-    width = max((end - start) * scale, 2.5 * THINNEST if kind == "action" else THINNEST)
-    x = min((start - told["start"]) * scale, WIDTH - width)
-    return Bar(kind=kind, x=f"{max(x, 0):.2f}", width=f"{width:.2f}", title=title)
-
-
-def _episode(
-    one: dict[str, Any], told: dict[str, Any], actions: dict[str, list[Any]], common: set[str]
-) -> dict[str, Any]:
-    until = one["ended_at"] or told["end"]
-    mine = [
-        action
-        for action in actions.get(one["fingerprint"], [])
-        if one["pending_at"] <= action["planned_at"] <= until and one["firing_at"] is not None
-    ]
-    return one | {
-        "state": "firing" if one["firing_at"] is not None else "pending",
-        "shown": _telling(one["labels"], common),
-        "began": _moment(one["pending_at"]),
-        "ended": _moment(one["ended_at"]),
-        "after": span(one["firing_at"] - one["pending_at"]) if one["firing_at"] is not None else "",
-        "lasted": span(until - (one["firing_at"] if one["firing_at"] is not None else one["pending_at"])),
-        "unknown": span(one["unknown_s"]) if one["unknown_s"] else "",
-        "values": _values(one),
-        "actions": [_action(action) for action in mine],
-    }
-
-
-def _values(one: dict[str, Any]) -> str:
-    low, high = one["low"], one["high"]
-    return number(low) if low == high else expected(low, high)
-
-
-def _action(one: dict[str, Any]) -> dict[str, Any]:
-    holds = [hold | {"lasted": span(hold["end"] - hold["start"])} for hold in one["holds"]]
-    return one | {
-        "tone": TONES.get(one["outcome"], "unknown"),
-        "word": verb_word(one["verb"]),
-        "said": one["reason"] if one["outcome"] == "impossible" else SIMULATED.get(one["outcome"], one["reason"]),
-        "planned": _moment(one["planned_at"]),
-        "effect": _moment(one["effect_at"]),
-        "waited": _waited(one),
-        "holds": holds,
-    }
-
-
-def _waited(one: dict[str, Any]) -> str:
-    """From the plan to the effect, where that is worth a word."""
-    waited = (one["effect_at"] or 0.0) - one["planned_at"]
-    return span(waited) if waited >= 1 else ""
-
-
-def _moment(at: float | None) -> datetime | None:
-    return None if at is None else datetime.fromtimestamp(at, UTC)

@@ -9,7 +9,9 @@ import pytest
 from django.test import Client
 from django.utils import timezone
 
+from dashboard.pages import backtest
 from remediation.backtest import job
+from remediation.exceptions import QueryRefused
 from remediation.models import Backtest, Rule
 from remediation.series import fingerprint
 from tests.dashboard import factories
@@ -17,6 +19,7 @@ from tests.dashboard import factories
 pytestmark = pytest.mark.django_db
 LABELS = {"instance": "<img src=x onerror=alert(1)>"}
 NAME = fingerprint(LABELS)
+QUERY = 'sum(rate(http_requests_total{status=~"5.."}[1m])) / sum(rate(http_requests_total[1m]))'
 
 
 @pytest.fixture
@@ -39,6 +42,7 @@ def rule() -> Rule:
 
 def asked(**more: Any) -> dict[str, Any]:
     form = {"range": "3600", "playbook": "", "for_s": "0", "keep_firing_for_s": "0"}
+    form |= {"query": QUERY, "detector": "threshold", "interval_s": "5"}
     return form | {"params-op": ">", "params-value": "0.05"} | more
 
 
@@ -119,6 +123,52 @@ def test_an_operator_starts_one_with_edited_parameters(client: Client, rule: Rul
     assert row.end - row.start == timedelta(hours=1)
     rule.refresh_from_db()
     assert (rule.params["value"], rule.for_s) == (0.05, 0)
+
+
+def test_an_edited_query_and_interval_are_tried_without_being_saved(
+    client: Client, rule: Rule, rung: list[int]
+) -> None:
+    client.force_login(factories.a_user("operator"))
+    client.post(f"/rules/{rule.pk}/backtest/", asked(query="up * 2 ", interval_s="30"))
+    row = Backtest.objects.get()
+    assert row.changes == {"query": "up * 2", "interval_s": 30.0}
+    assert row.as_rule().query == "up * 2"
+    rule.refresh_from_db()
+    assert (rule.query, rule.interval_s) == (QUERY, 5)
+    row.result, row.state = told(row), "done"
+    row.save()
+    assert "<b>query</b>up * 2" in client.get(f"/backtests/{row.pk}/").content.decode()
+
+
+def test_a_query_that_the_source_refuses_is_said_at_once(
+    client: Client, rule: Rule, rung: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Refusing:
+        def instant(self, query: str, *, at: float) -> None:
+            raise QueryRefused("1:4: parse error: unclosed")
+
+    monkeypatch.setattr(backtest, "client_for", lambda source: Refusing())
+    client.force_login(factories.a_user("operator"))
+    answer = client.post(f"/rules/{rule.pk}/backtest/", asked(query="sum("))
+    assert "1:4: parse error: unclosed" in answer.content.decode()
+    assert (Backtest.objects.count(), rung) == (0, [])
+
+
+def test_a_draft_from_the_admin_fills_the_form_in_and_starts_nothing(
+    client: Client, rule: Rule, rung: list[int]
+) -> None:
+    client.force_login(factories.a_user("operator"))
+    draft = {"draft": "1", "query": "up{a='1'}", "interval_s": "7", "for_s": "9", "keep_firing_for_s": "11"}
+    draft |= {"detector": "zscore", "params-of": "zscore", "params-limit": "4.5", "params-direction": "low"}
+    page = client.post(f"/rules/{rule.pk}/backtest/", draft).content.decode()
+    assert "up{a=&#x27;1&#x27;}</textarea>" in page
+    for shown in ('name="interval_s" value="7"', 'name="for_s" value="9"', 'name="params-limit" value="4.5"'):
+        assert shown in page
+    assert 'name="detector" value="zscore"' in page
+    assert (Backtest.objects.count(), rung) == (0, [])
+    client.post(f"/rules/{rule.pk}/backtest/", asked(**{"detector": "zscore", "params-direction": "low"}))
+    row = Backtest.objects.get()
+    assert (row.changes["detector"], row.changes["params"]) == ("zscore", {"direction": "low"})
 
 
 def test_a_viewer_reads_and_starts_nothing(client: Client, rule: Rule, rung: list[int]) -> None:
