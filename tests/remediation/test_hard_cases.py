@@ -58,7 +58,8 @@ def before_each_question(monkeypatch: pytest.MonkeyPatch, meanwhile: Callable[[]
         meanwhile()
         return look
 
-    monkeypatch.setattr("remediation.repair.claim.ask", slow)
+    for place in ("claim", "proof"):
+        monkeypatch.setattr(f"remediation.repair.{place}.ask", slow)
 
 
 def during_the_last_look(monkeypatch: pytest.MonkeyPatch, meanwhile: Callable[[], None]) -> None:
