@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 from remediation import registry
 from remediation.exceptions import ObserveError, QueryRefused
@@ -18,14 +18,20 @@ def refused(client: Prometheus, rules: Iterable[Declared], *, now: float) -> lis
     """What the source says against the rules' queries. Raises ObserveError when it gives no usable answer."""
     problems = []
     for rule in rules:
-        if registry.detector(rule.meaning.detector).source == "alerts":
-            continue
-        try:
-            client.instant(rule.meaning.query, at=now)
-        except QueryRefused as error:
-            place = _PLACE.search(str(error))
-            line = rule.query_line + (int(place[1]) - 1 if place else 0)
-            problems.append(Problem(file=rule.file, line=line, text=f"{rule.name}: {error}"))
-        except ObserveError as error:
-            raise ObserveError(f"{rule.place}: {rule.name}: {error}") from None
+        for query, line in _queries(rule):
+            try:
+                client.instant(query, at=now)
+            except QueryRefused as error:
+                place = _PLACE.search(str(error))
+                problem_line = line + (int(place[1]) - 1 if place else 0)
+                problems.append(Problem(file=rule.file, line=problem_line, text=f"{rule.name}: {error}"))
+            except ObserveError as error:
+                raise ObserveError(f"{rule.place}: {rule.name}: {error}") from None
     return problems
+
+
+def _queries(rule: Declared) -> Iterator[tuple[str, int]]:
+    """Every query of a rule with the line where it stands; matchers of alerts are none."""
+    if registry.detector(rule.meaning.detector).source == "samples":
+        yield rule.meaning.query, rule.query_line
+    yield from rule.further.queries()

@@ -7,9 +7,9 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from remediation import matchers, registry, texts
-from remediation.exceptions import ConfigurationError
-from remediation.rules import fields, meaning, reading
+from remediation import texts
+from remediation.rules import conditions, fields, reading
+from remediation.rules.conditions import NOTHING, Further
 from remediation.rules.meaning import Meaning
 from remediation.rules.reading import Block, Problem, Unreadable
 from remediation.states import Severity
@@ -28,7 +28,7 @@ _GROUP_IGNORED = {
 }
 _RULE_KEYS = {"alert", "expr", "for", "keep_firing_for", "labels", "annotations", "homeostat"}
 _SHARED_OWN = {"source", "service", "interval", "missing"}
-_RULE_OWN = {*_SHARED_OWN, "name", "detector", "params", "enabled", "severity"}
+_RULE_OWN = {*_SHARED_OWN, *conditions.KEYS, "name", "detector", "params", "enabled", "severity"}
 _CRITICAL = {"critical", "page", "emergency", "fatal", "disaster", "high", "error", "p1", "sev1", "s1"}
 _INFO = {"info", "none", "low", "debug", "notice", "information", "informational"}
 
@@ -41,6 +41,7 @@ class Declared:
     alert: str
     meaning: Meaning
     expression: str
+    further: Further = NOTHING
     source: str = ""
     service: str = ""
     interval_s: float = DEFAULT_INTERVAL_S
@@ -169,11 +170,12 @@ class _Reader:
         if written.pop("alertname", None) is not None:
             self.note(block.line, f"{alert}: the label alertname is always the name of the alert")
         severity, labels = self.severity(written, own, block, alert)
-        own_name = str(own.get("name", ""))
+        own_name, line = str(own.get("name", "")), block.lines.get("homeostat", block.line)
         return Declared(
             name=own_name or alert,
             alert=alert,
-            meaning=_meaning(block, expression, own, split=self.split),
+            meaning=conditions.meaning_of(expression, line, own, split=self.split),
+            further=conditions.read(own, line, split=self.split),
             expression=expression,
             source=own.get("source", ""),
             service=own.get("service", ""),
@@ -221,29 +223,6 @@ def severity_of(word: str) -> str:
     """Ours for anybody's: page is critical, none is info, and whatever nobody knows is a warning."""
     word = word.strip().lower()
     return Severity.CRITICAL if word in _CRITICAL else Severity.INFO if word in _INFO else Severity.WARNING
-
-
-def _meaning(block: Block, expression: str, own: Mapping[str, Any], *, split: bool) -> Meaning:
-    """As the file says; without a word of it, as the expression allows."""
-    name, given = own.get("detector", ""), own.get("params")
-    line = block.lines.get("homeostat", block.line)
-    if not name:
-        if given is not None:
-            raise fields.Wrong(line, "params need a detector that they are for")
-        return meaning.of_expression(expression, split=split, missing=own.get("missing", "ok"))
-    if given is None and name != "expression":
-        found = meaning.of_expression(expression, missing="unknown")
-        if found.detector == name:
-            return found
-    params = given or {}
-    try:
-        detector = registry.detector(name)
-        detector.parse(params)
-        if detector.source == "alerts":
-            matchers.parse(expression)
-    except ConfigurationError as error:
-        raise fields.Wrong(line, str(error)) from None
-    return Meaning(query=expression, detector=name, params=params)
 
 
 def _named(rules: list[Declared], problems: list[Problem]) -> list[Declared]:
@@ -297,8 +276,14 @@ def _own_value(own: Block, key: str) -> Any:
     if key == "interval":
         return fields.duration(own, key)
     if key == "params":
-        return reading.typed(fields.block(own[key], own.lines[key], "params"))
+        return conditions.params_of(own)
+    if key == "conditions":
+        return fields.items(own, key)
+    if key == "minimum_traffic":
+        return conditions.number(own, key)
     text = fields.text(own, key)
+    if key == "traffic":
+        return own[key] if text else text  # the former knows its line
     if key == "enabled":
         if text.lower() not in ("true", "false"):
             raise fields.Wrong(own.lines[key], "enabled is true or false")

@@ -8,8 +8,9 @@ from typing import Any
 
 import yaml
 
+from remediation.combination import is_combined
 from remediation.models import Rule
-from remediation.rules import meaning
+from remediation.rules import conditions, meaning
 from remediation.rules.declared import severity_of
 from remediation.rules.meaning import Meaning
 from remediation.rules.plan import values_of_rule
@@ -48,7 +49,7 @@ def as_text(rules: Iterable[Rule], *, plain: bool = False) -> str:
 
 def for_prometheus(rule: Rule) -> bool:
     """Whether Prometheus can evaluate the rule as well."""
-    return _expression(rule)[0] is not None and rule.enabled
+    return _expression(rule)[0] is not None and rule.enabled and not is_combined(rule)
 
 
 def span(seconds: float) -> str:
@@ -93,6 +94,7 @@ def _rule(rule: Rule, *, plain: bool) -> dict[str, Any]:
         own = {"detector": values["detector"], "params": values["params"]} | own
     elif missing != "ok":
         own = {"missing": missing} | own
+    own |= conditions.as_own(values)
     return body | ({"homeostat": own} if own and not plain else {})
 
 

@@ -13,6 +13,7 @@ from django.db import transaction
 from remediation import episodes
 from remediation.exceptions import ConfigurationError, Conflict
 from remediation.models import Incident, Rule, Service, Source
+from remediation.rules import conditions
 from remediation.rules.declared import Declared, Read
 from remediation.rules.reading import Problem, Unreadable
 from remediation.states import IncidentState
@@ -175,7 +176,7 @@ def _unknown(values: Mapping[str, Any], sources: list[str], services: set[str]) 
 
 
 def _differences(rule: Rule | None, values: Mapping[str, Any]) -> tuple[Difference, ...]:
-    """Field by field; labels, annotations and parameters name by name."""
+    """Field by field; labels, annotations, parameters and conditions name by name."""
     if rule is None:
         return ()
     old, new = _flat(values_of_rule(rule)), _flat(values)
@@ -192,6 +193,7 @@ def values_of_declared(declared: Declared) -> dict[str, Any]:
         "query": declared.meaning.query,
         "detector": declared.meaning.detector,
         "params": dict(declared.meaning.params),
+        **declared.further.values(),
         "interval_s": declared.interval_s,
         "for_s": declared.for_s,
         "keep_firing_for_s": declared.keep_firing_for_s,
@@ -211,6 +213,7 @@ def values_of_rule(rule: Rule) -> dict[str, Any]:
         "query": rule.query.strip(),
         "detector": rule.detector,
         "params": rule.params,
+        **conditions.stored(rule),
         "interval_s": round(rule.interval_s, 3),
         "for_s": round(rule.for_s, 3),
         "keep_firing_for_s": round(rule.keep_firing_for_s, 3),
@@ -227,6 +230,8 @@ def _flat(values: Mapping[str, Any]) -> dict[str, Any]:
     for name, value in values.items():
         if isinstance(value, Mapping):
             flat |= {f"{name}.{key}": item for key, item in value.items()}
+        elif name == "conditions":
+            flat |= conditions.flat(value)
         else:
             flat[name] = value
     return flat

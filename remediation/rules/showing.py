@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
+from remediation.rules.conditions import Further
 from remediation.rules.export import span
 from remediation.rules.plan import BY_HAND, Change, Difference, Plan
 
@@ -41,8 +42,18 @@ def _change(change: Change) -> Iterator[str]:
     yield f"{_MARKS[change.kind]} {change.name}{place}{why}"
     if change.declared is not None and change.kind == "add":
         yield f"    {change.declared.meaning.detector}: {_one_line(change.declared.expression)}"
+        yield from _further(change.declared.further)
     for difference in change.differences:
         yield from _difference(difference)
+
+
+def _further(found: Further) -> Iterator[str]:
+    for at, one in enumerate(found.conditions, start=2):
+        yield f"    {one.name or f'condition {at}'}: {one.meaning.detector}: {_one_line(one.meaning.query)}"
+    if found.conditions:
+        yield f"    need: {found.need}"
+    if found.traffic:
+        yield f"    traffic of at least {found.minimum_traffic:g}: {_one_line(found.traffic)}"
 
 
 def _difference(difference: Difference) -> Iterator[str]:

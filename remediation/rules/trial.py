@@ -7,19 +7,25 @@ fires are the ones of the loop. The source counts as alive throughout.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
-from remediation import registry, texts
+from remediation import texts
+from remediation.combination import OPEN, Combination
+from remediation.detect.base import Verdicts
+from remediation.detect.combine import Condition, Traffic
 from remediation.detect.phase import Standing, advance
 from remediation.exceptions import ConfigurationError, ObserveError
+from remediation.judging import Asked
+from remediation.models import Rule, Source
 from remediation.observe import window
-from remediation.observe.base import Access, Question
+from remediation.observe.base import Access
 from remediation.observe.prometheus import Prometheus
 from remediation.rules import store
 from remediation.rules.cases import Case, Fired, Group, Trial
 from remediation.rules.declared import Declared, Recording
 from remediation.rules.export import span
 from remediation.rules.notation import Mark
-from remediation.series import fingerprint
+from remediation.series import Matrix, fingerprint
 from remediation.standings import Judged, judged_series, missing
 from remediation.states import Phase, Verdict
 
@@ -114,23 +120,14 @@ class _Watched:
     def __init__(self, rule: Declared) -> None:
         self.rule = rule
         self.error = ""
-        self.detector = registry.detector(rule.meaning.detector)
-        self.params = self.detector.parse(dict(rule.meaning.params))
+        self.combination = Combination.of(_as_rule(rule))
         self.standings: dict[str, Standing] = {}
         self.last: dict[str, Judged] = {}
 
     def look(self, client: Prometheus, at: float) -> None:
-        if self.detector.source == "alerts":
-            self.error = f"{self.rule.name} judges alerts, and series cannot say which alerts there are"
-            return
-        question = Question(
-            query=self.rule.meaning.query,
-            window_s=self.detector.window_s(self.params),
-            step_s=self.detector.step_s(self.params),
-        )
         try:
-            verdicts = self.detector.judge(window.fetch(client, question, now=at), self.params)
-        except ObserveError as error:
+            verdicts = self.judged(client, at)
+        except (ObserveError, ConfigurationError) as error:
             self.error = self.error or f"{self.rule.name} at {span(at)}: {error}"
             return
         judged = judged_series(verdicts)
@@ -148,6 +145,22 @@ class _Watched:
             if one.verdict == Verdict.BAD or name not in self.last:
                 self.last[name] = one
 
+    def judged(self, client: Prometheus, at: float) -> Verdicts:
+        """What all conditions come to. Raises ObserveError, ConfigurationError."""
+        combination = self.combination
+        found = []
+        for wanted in combination.wanted:
+            asked = wanted.asked()
+            verdicts = asked.detector.judge(_fetched(client, asked, at), asked.params)
+            found.append(Condition(name=wanted.name, verdicts=verdicts))
+        open_series = [self.last[name].labels for name, standing in self.standings.items() if standing.phase in OPEN]
+
+        def traffic() -> Traffic:
+            asked = combination.traffic
+            return combination.traffic_in(_fetched(client, asked, at)) if asked else Traffic(minimum=0.0)
+
+        return combination.come_to(found, traffic, now=at, known=open_series)
+
     def firing(self) -> Iterator[Fired]:
         for name, standing in self.standings.items():
             if standing.phase in (Phase.FIRING, Phase.RECOVERING):
@@ -157,6 +170,19 @@ class _Watched:
                 seen = one.labels | own | {"alertname": self.rule.alert}
                 said = {key: texts.fill(text, seen, one.value) for key, text in self.rule.annotations.items()}
                 yield Fired.of(labels | {"alertname": self.rule.alert}, said)
+
+
+def _as_rule(declared: Declared) -> Rule:
+    """Not to be saved. Its source is whichever Prometheus the test starts."""
+    own = {"query": declared.meaning.query, "detector": declared.meaning.detector, "params": declared.meaning.params}
+    return Rule(name=declared.name, source=Source(name="test"), **own, **declared.further.values())
+
+
+def _fetched(client: Prometheus, asked: Asked, at: float) -> Matrix:
+    if asked.detector.source == "alerts":
+        raise ConfigurationError("it judges alerts, and series cannot say which alerts there are")
+    # Without asking whether the source is alive: here it is.
+    return window.fetch(client, replace(asked.question, needs_liveness=False), now=at)
 
 
 def _listed(word: str, fired: list[Fired]) -> list[str]:

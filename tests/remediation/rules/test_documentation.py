@@ -29,8 +29,11 @@ def test_the_rule_files_apply() -> None:
         ("Cart's queue", "threshold", 10.0, "info", False),
         ("CartDown", "expression", 15.0, "critical", True),
         ("CartHot", "threshold", 30.0, "warning", True),
+        ("CartIll", "expression", 30.0, "warning", True),
         ("CartSlow", "zscore", 30.0, "warning", True),
     ]
+    ill = Rule.objects.get(name="CartIll")
+    assert (len(ill.conditions), ill.needed, ill.minimum_traffic) == (2, 2, 0.1)
 
 
 @pytest.mark.real
