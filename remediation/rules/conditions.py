@@ -85,24 +85,23 @@ def read(own: Mapping[str, Any], line: int, *, split: bool) -> Further:
 def meaning_of(expression: str, line: int, own: Mapping[str, Any], *, split: bool) -> Meaning:
     """As the file says under detector, params and missing; without a word of it, as the expression allows. Raises
     Wrong at the line."""
-    detector, params = own.get("detector", ""), own.get("params")
+    detector, given = own.get("detector", ""), own.get("params")
     if not detector:
-        if params is not None:
+        if given is not None:
             raise fields.Wrong(line, "params need a detector that they are for")
         return meaning.of_expression(expression, split=split, missing=own.get("missing", "ok"))
-    if params is None and detector != "expression":
+    if given is None and detector != "expression":
         found = meaning.of_expression(expression, missing="unknown")
         if found.detector == detector:
             return found
-    params = params or {}
     try:
         plugin = registry.detector(detector)
-        plugin.parse(dict(params))
+        plugin.parse(given or {})
         if plugin.source == "alerts":
             matchers.parse(expression)
     except ConfigurationError as error:
         raise fields.Wrong(line, str(error)) from None
-    return Meaning(query=expression, detector=detector, params=params)
+    return Meaning(query=expression, detector=detector, params=given or {})
 
 
 def number(within: Block, key: str) -> float:
@@ -117,8 +116,9 @@ def number(within: Block, key: str) -> float:
     return found
 
 
-def params_of(within: Block) -> Any:
-    return reading.typed(fields.block(within["params"], within.lines["params"], "params"))
+def params(within: Block, key: str) -> Any:
+    """The parameters of a detector, with their types. Raises Wrong."""
+    return reading.typed(fields.block(within[key], within.lines[key], key))
 
 
 def stored(rule: Rule) -> dict[str, Any]:
@@ -164,7 +164,7 @@ def _condition(found: Any, line: int, own: Mapping[str, Any], *, split: bool) ->
         raise fields.Wrong(block.line, "a condition needs one query")
     asked = {
         "detector": fields.text(block, "detector"),
-        "params": params_of(block) if "params" in block else None,
+        "params": params(block, "params") if "params" in block else None,
         "missing": own.get("missing", "ok"),
     }
     return Condition(

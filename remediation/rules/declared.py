@@ -29,6 +29,12 @@ _GROUP_IGNORED = {
 _RULE_KEYS = {"alert", "expr", "for", "keep_firing_for", "labels", "annotations", "homeostat"}
 _SHARED_OWN = {"source", "service", "interval", "missing"}
 _RULE_OWN = {*_SHARED_OWN, *conditions.KEYS, "name", "detector", "params", "enabled", "severity"}
+_TYPED: Mapping[str, Callable[[Block, str], Any]] = {
+    "interval": fields.duration,
+    "params": conditions.params,
+    "conditions": fields.items,
+    "minimum_traffic": conditions.number,
+}
 _CRITICAL = {"critical", "page", "emergency", "fatal", "disaster", "high", "error", "p1", "sev1", "s1"}
 _INFO = {"info", "none", "low", "debug", "notice", "information", "informational"}
 
@@ -273,14 +279,8 @@ def _own(block: Block, known: set[str]) -> dict[str, Any]:
 
 
 def _own_value(own: Block, key: str) -> Any:
-    if key == "interval":
-        return fields.duration(own, key)
-    if key == "params":
-        return conditions.params_of(own)
-    if key == "conditions":
-        return fields.items(own, key)
-    if key == "minimum_traffic":
-        return conditions.number(own, key)
+    if key in _TYPED:
+        return _TYPED[key](own, key)
     text = fields.text(own, key)
     if key == "traffic":
         return own[key] if text else text  # the former knows its line
