@@ -34,6 +34,7 @@ def bells(monkeypatch: pytest.MonkeyPatch) -> Bells:
     made = Bells()
     monkeypatch.setattr(schedule, "ring", made.ring)
     monkeypatch.setattr("remediation.schedule.time.time", lambda: made.now)
+    monkeypatch.setattr(schedule, "close_old_connections", lambda: None)  # it would end the test's own transaction
     return made
 
 
