@@ -10,10 +10,13 @@ from django.http import HttpRequest, HttpResponse
 from django.urls import reverse_lazy
 from django.utils import timezone
 from django.utils.safestring import SafeString
+from django.utils.timesince import timesince
 
 from remediation.admin import doubting, versions
 from remediation.admin.base import EditAdmin, say
 from remediation.admin.bulk import BulkAdmin, note_switched
+from remediation.admin.conditions import FIELDS as CONDITIONS
+from remediation.admin.conditions import ConditionsForm
 from remediation.admin.doubting import DoubtingForm
 from remediation.admin.managed import ManagedAdmin, sentence
 from remediation.admin.plugins import PluginAdmin
@@ -24,9 +27,10 @@ from remediation.admin.standing import AloneFilter, ManagedFilter, NoiseFilter, 
 from remediation.admin.texts import PairsField
 from remediation.admin.unfolded import TextareaWidget
 from remediation.models import Rule
+from remediation.rules.installing import is_library
 
 
-class RuleForm(DoubtingForm):
+class RuleForm(ConditionsForm, DoubtingForm):
     kind = "detector"
     params_url = "admin:remediation_rule_params"
     labels = PairsField(
@@ -81,19 +85,20 @@ class RuleAdmin(
         (None, {"fields": ("name", "service", "severity", "enabled")}),
         ("What is asked", {"fields": ("source", "query", "interval_s")}),
         ("What counts as bad", {"fields": ("detector", "params", "for_s", "keep_firing_for_s")}),
+        ("What else must be so", {"fields": CONDITIONS}),
         ("What people see", {"fields": ("labels", "annotations")}),
         ("Versions", {"fields": ("version_list",)}),
     )
 
-    @admin.display(description="bad / unknown / all")
+    @admin.display(description="bad/unknown/all")
     def series(self, row: Rule) -> str:
         status = getattr(row, "status", None)
-        return f"{status.bad} / {status.unknown} / {status.series}" if status else ""
+        return f"{status.bad}/{status.unknown}/{status.series}" if status else ""
 
-    @admin.display(description="last evaluated", ordering="status__evaluated_at")
-    def evaluated(self, row: Rule) -> Any:
+    @admin.display(description="evaluated", ordering="status__evaluated_at")
+    def evaluated(self, row: Rule) -> str:
         status = getattr(row, "status", None)
-        return status.evaluated_at if status else None
+        return f"{timesince(status.evaluated_at, depth=1)} ago" if status and status.evaluated_at else "never"
 
     @admin.display(description="what changed")
     def version_list(self, row: Rule) -> SafeString:
@@ -110,6 +115,7 @@ class RuleAdmin(
                 "rule_number": str(rule.pk),
                 "managed": sentence(rule.managed_by) if rule.managed_by else "",
                 "may_take_over": self.has_change_permission(request),
+                "from_library": is_library(rule.managed_by),
                 "may_add": self.has_add_permission(request),
                 "failure": getattr(getattr(rule, "status", None), "error", ""),
             }
