@@ -45,6 +45,7 @@ def incident(request: HttpRequest, pk: int) -> HttpResponse:
         "start": (row.opened_at - min(max(row.until(now) - row.opened_at, LEAD_IN[0]), LEAD_IN[1])).timestamp(),
         "end": (row.resolved_at + TAIL).timestamp() if row.resolved_at else 0,
         "query": row.rule_version.body.get("query", ""),
+        "judged_by": row.rule_version.as_rule(),
         "now": now,
     }
     return render(request, "incident/index.html", context)
