@@ -30,8 +30,12 @@ class BulkAdmin(Admin):
     actions = ("switch_on", "switch_off", "duplicate_all")
 
     def get_urls(self) -> list[URLPattern]:
-        view = self.admin_site.admin_view(self.duplicate_view)
-        return [path("<int:pk>/duplicate/", view, name="remediation_rule_duplicate"), *super().get_urls()]
+        views = {"duplicate": self.duplicate_view, "switch": self.switch_view}
+        own = [
+            path(f"<int:pk>/{name}/", self.admin_site.admin_view(view), name=f"remediation_rule_{name}")
+            for name, view in views.items()
+        ]
+        return [*own, *super().get_urls()]
 
     @admin.action(description="Enable", permissions=["change"])
     def switch_on(self, request: HttpRequest, rows: QuerySet[Rule]) -> None:
@@ -56,6 +60,15 @@ class BulkAdmin(Admin):
         self.log_addition(request, copy, "Duplicated.")
         messages.success(request, f"This is {copy}: disabled until you enable it.")
         return HttpResponseRedirect(reverse("admin:remediation_rule_change", args=[copy.pk]))
+
+    def switch_view(self, request: HttpRequest, pk: int) -> HttpResponse:
+        """The button of one rule: `to` is on or off."""
+        if not self.has_change_permission(request):
+            raise PermissionDenied
+        if request.method != "POST":
+            return HttpResponseNotAllowed(["POST"])
+        self._switch(request, Rule.objects.filter(pk=pk), enabled=request.POST.get("to") == "on")
+        return HttpResponseRedirect(reverse("admin:remediation_rule_change", args=[pk]))
 
     def _switch(self, request: HttpRequest, rows: QuerySet[Rule], *, enabled: bool) -> None:
         word = "enabled" if enabled else "disabled"

@@ -55,7 +55,7 @@ def ask_rule(rule: Rule, *, now: float) -> Found:
 
 
 def _further(rule: Rule) -> Iterator[tuple[str, Asked]]:
-    for number, item in enumerate(rule.conditions, start=1):
+    for number, item in enumerate(rule.conditions, start=2):  # the query is the first
         try:
             yield f"conditions:Condition {number}", Asked.of(item["query"], item["detector"], item.get("params") or {})
         except (ConfigurationError, KeyError, TypeError):

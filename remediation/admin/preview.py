@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import time
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import replace
@@ -24,6 +26,8 @@ from remediation.observe import alerts, window
 from remediation.observe.base import Question
 from remediation.observe.clients import access_of
 from remediation.observe.prometheus import Prometheus
+from remediation.rules import doubts
+from remediation.rules.doubts import Asked
 from remediation.series import Matrix
 from remediation.standings import finite
 from remediation.states import Code, Verdict
@@ -39,6 +43,8 @@ SHOWN = 8
 """Series that are named; the bad ones first."""
 SPARK_S, SPARK_STEP_S = 3600.0, 60.0
 LONGEST_QUERY = 20_000
+QUICK_S = 0.7
+"""A source that needs longer for the verdicts is asked what speaks against the rule only when it is saved."""
 
 
 class Wrong(Exception):
@@ -88,7 +94,21 @@ def preview(form: Mapping[str, Any], *, now: float) -> dict[str, Any]:
         step_s=detector.step_s(typed),
         needs_liveness=detector.needs_liveness,
     )
-    return _judged(detector, typed, _ask(client, question, now=now)) | _spark(client, query, now=now)
+    begun = time.monotonic()
+    told = _judged(detector, typed, _ask(client, question, now=now)) | _spark(client, query, now=now)
+    if time.monotonic() - begun < QUICK_S:
+        asked = Asked(query=query, detector=detector, params=typed, interval_s=_seconds(form.get("interval_s")))
+        told["doubts"] = [str(doubt) for doubt in doubts.find(client, asked, now=now).doubts]
+    return told
+
+
+def _seconds(text: object) -> float:
+    """What the form holds as an interval; 0 while that is no number."""
+    try:
+        found = float(str(text))
+    except ValueError:
+        return 0.0
+    return found if math.isfinite(found) else 0.0
 
 
 def _client(source: Source) -> Prometheus:

@@ -67,12 +67,20 @@ function headline(told) {
   return `${series}: ${told.bad} bad, ${told.unknown} unknown, ${told.ok} ok.`;
 }
 
+// Prometheus says line and column; a caret below the line says it to the eye.
+function place(text) {
+  const [, line, column] = text.match(/(\d+):(\d+): parse error/) ?? [];
+  const wrong = field.value.split("\n")[line - 1];
+  return wrong === undefined ? null : make("pre", "hs-pre hs-caret", `${wrong}\n${" ".repeat(Math.max(column - 1, 0))}▲`);
+}
+
 function show(told) {
   panel.hidden = false;
   panel.removeAttribute("aria-busy");
   if (told.error) {
     const where = told.field === "query" ? "The query is refused" : "The source could not be asked";
-    panel.replaceChildren(make("p", TONES.bad, `▲ ${where}: ${told.error}`));
+    const caret = told.field === "query" && place(told.error);
+    panel.replaceChildren(make("p", TONES.bad, `▲ ${where}: ${told.error}`), ...(caret ? [caret] : []));
     field.setAttribute("aria-invalid", String(told.field === "query"));
     return;
   }
@@ -81,6 +89,7 @@ function show(told) {
   const list = make("ul", "");
   list.append(...told.rows.map(line));
   const parts = [make("p", "font-semibold", headline(told)), list];
+  for (const doubt of told.doubts ?? []) parts.unshift(make("p", "hs-tone-pending", `◔ Will not be saved like this: ${doubt}`));
   if (told.series > told.rows.length) parts.push(make("p", "", `and ${told.series - told.rows.length} more`));
   const drawn = told.spark && spark(told.spark);
   if (drawn) parts.push(drawn);

@@ -8,11 +8,18 @@ import pytest
 from django.contrib.auth.models import Group, User
 from django.test import Client
 
+from remediation.admin import preview
 from remediation.models import Rule, Source, SourceStatus
 from tests.remediation.admin.test_admin_rules import ADD, form
 
 pytestmark = pytest.mark.django_db
 PREVIEW = "/admin/remediation/rule/preview/"
+
+
+@pytest.fixture(autouse=True)
+def no_hurry(monkeypatch: pytest.MonkeyPatch) -> None:
+    """However busy this machine is, the source counts as a quick one."""
+    monkeypatch.setattr(preview, "QUICK_S", 3600.0)
 
 
 def shown(admin: Client, asked: Source, /, **fields: Any) -> dict[str, Any]:
@@ -55,7 +62,21 @@ def test_what_cannot_be_judged_yet_says_what_it_can(
     if told is None:
         assert found["field"] == "query"
     else:
-        assert {name: found[name] for name in found if name != "spark"} == told
+        assert {name: found[name] for name in found if name not in ("spark", "doubts")} == told
+
+
+def test_what_would_be_refused_is_told_while_it_is_typed(admin: Client, source: Source) -> None:
+    assert shown(admin, source)["doubts"] == []
+    assert shown(admin, source, query="nothing")["doubts"][0].startswith("The query matches no series")
+    assert "Write only up here" in shown(admin, source, query="up > 0")["doubts"][0]
+    assert "interval" not in shown(admin, source, interval_s="soon")
+
+
+def test_a_slow_source_is_not_asked_more_than_needed(
+    admin: Client, source: Source, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(preview, "QUICK_S", 0.0)
+    assert "doubts" not in shown(admin, source, query="up > 0")
 
 
 def test_a_source_that_is_away_is_named(admin: Client, away: Source) -> None:
