@@ -12,6 +12,7 @@ from django.db import IntegrityError, transaction
 from remediation.decide import plan as plans
 from remediation.decide.ladder import Rung, Stop, next_rung
 from remediation.decide.match import Match, choose_playbook, select_targets
+from remediation.decide.rollout import batches, in_order
 from remediation.doorbell import ring_after_commit
 from remediation.exceptions import ConfigurationError, HomeostatError
 from remediation.models import (
@@ -27,6 +28,7 @@ from remediation.models import (
 )
 from remediation.states import REMEDIATION_LIVE, IncidentState, Outcome, RemediationState, Verdict
 from remediation.targets.base import Call
+from remediation.trust import autonomy_for
 
 LOOK_AGAIN = timedelta(seconds=5)
 """When an incident that waits for something (an attached repair, an unknown verdict) is looked at again."""
@@ -137,6 +139,7 @@ def _take(case: Case, playbook: Playbook, rung: Rung) -> None:
     except ConfigurationError as error:
         _did_nothing(case, f"Did nothing: {error}.", person=f"{playbook}: {error}")
         return
+    targets = in_order(targets, domain=step.domain)
     try:
         calls = plans.preview(step.verb, step.params, targets)
     except HomeostatError as error:
@@ -152,7 +155,7 @@ def _write_plan(case: Case, playbook: Playbook, rung: Rung, targets: Sequence[Ta
             row = _create(case, playbook, rung, targets, calls)
             RemediationTarget.objects.bulk_create([RemediationTarget(remediation=row, target=t) for t in targets])
             record(row, RemediationState.PLANNED, now=now, reason=_why(incident), facts={"digest": row.digest})
-            summary = f"{playbook} ({playbook.autonomy}): {calls[0].text}"
+            summary = f"{playbook} ({row.autonomy}): {calls[0].text}"
             conclude(case, Outcome.HELD, summary, plan=row.plan)
             _look_again(incident, after=None, now=now)
             ring_after_commit("advance", remediation_id=row.pk)
@@ -167,7 +170,11 @@ def _why(incident: Incident) -> str:
 def _create(
     case: Case, playbook: Playbook, rung: Rung, targets: Sequence[Target], calls: Sequence[Call]
 ) -> Remediation:
-    plan = plans.build(case.incident, playbook, rung.step, targets, calls)
+    step = rung.step
+    peers = list(Target.objects.filter(service=case.incident.service, enabled=True))
+    reached = batches(targets, peers, rollout=step.rollout, domain=step.domain, min_healthy=step.min_healthy)
+    plan = plans.build(case.incident, playbook, step, targets, calls, reached)
+    autonomy, _ = autonomy_for(playbook, case.incident, now=case.now)
     return Remediation.objects.create(
         incident=case.incident,
         playbook=playbook,
@@ -176,7 +183,7 @@ def _create(
         position=rung.step.position,
         attempt=rung.attempt,
         verb=rung.step.verb,
-        autonomy=playbook.autonomy,
+        autonomy=autonomy,
         state_since=case.now,
         created_at=case.now,
         due_at=case.now,

@@ -11,7 +11,7 @@ ROOT = Path(__file__).resolve().parent.parent
 STAGES = ("observe", "detect", "decide", "act", "verify")
 
 BASE = {"states", "signals", "conf", "exceptions", "registry"} | {
-    *("series", "matchers", "failpoints", "secrets", "doorbell", "texts"),
+    *("series", "matchers", "failpoints", "secrets", "doorbell", "texts", "chances"),
 }
 """Know nothing of models (doorbell: of nothing but Celery and the transaction)."""
 LOOP = {
@@ -23,7 +23,11 @@ LOOP = {
     "episodes",
     "deciding",
     "repair",
+    "trust",
+    "shadow",
+    "masking",
     "history",
+    "sealing",
     "loop",
     "rules",
     "backtest",

@@ -8,6 +8,7 @@ from typing import Any
 from django.core.exceptions import ValidationError
 from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
+from django.utils import timezone
 
 from remediation.models.base import FloatField, Seconds, clean_params, validate_matchers
 from remediation.states import Autonomy
@@ -75,6 +76,15 @@ class Playbook(models.Model):
     def __str__(self) -> str:
         return self.name
 
+    def save(self, *args: Any, **kwargs: Any) -> None:
+        """Trust counts from when it was given: what happened before does not take it away again."""
+        before = Playbook.objects.filter(pk=self.pk).values_list("autonomy", flat=True).first() if self.pk else None
+        if before is not None and before != self.autonomy:
+            self.autonomy_since, self.autonomy_reason = timezone.now(), ""
+            if (fields := kwargs.get("update_fields")) is not None:
+                kwargs["update_fields"] = {*fields, "autonomy_since", "autonomy_reason"}
+        super().save(*args, **kwargs)
+
     def clean(self) -> None:
         if not self.matchers.strip():
             raise ValidationError({"matchers": "Say which incidents it serves; an empty text would mean all of them."})
@@ -92,6 +102,7 @@ class Playbook(models.Model):
         changes: dict[str, Any] = {"version": number}
         if latest is not None and self.autonomy == Autonomy.AUTO and not keep_autonomy:
             changes["autonomy"] = Autonomy.APPROVE
+            changes |= {"autonomy_since": now, "autonomy_reason": "it was edited, and has to be trusted anew"}
         Playbook.objects.filter(pk=self.pk).update(**changes)
         for name, value in changes.items():
             setattr(self, name, value)

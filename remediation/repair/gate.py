@@ -10,6 +10,7 @@ from remediation.decide.guards.base import Situation, ask_all, refusals
 from remediation.deciding import call_person
 from remediation.doorbell import ring_after_commit
 from remediation.models import Approval, Remediation, change
+from remediation.shadow import watch
 from remediation.states import Autonomy
 from remediation.states import RemediationState as R
 
@@ -17,6 +18,7 @@ from remediation.states import RemediationState as R
 def shadow(row: Remediation, *, now: datetime) -> None:
     calls = "; ".join(call["text"] for call in row.plan["calls"])
     if change(row, R.SHADOWED, now=now, reason=f"would have done: {calls}"):
+        watch(row, now=now)
         ring_after_commit("reconcile", incident_id=row.incident_id)
 
 
