@@ -24,7 +24,7 @@ from remediation.series import Floats, Labels, Matrix
 from remediation.series import fingerprint as fingerprint_of
 from remediation.standings import finite, judged_series, missing
 from remediation.states import Verdict
-from remediation.verify.recovery import Look
+from remediation.verify.recovery import Look, signed_score
 
 log = logging.getLogger(__name__)
 
@@ -32,9 +32,9 @@ log = logging.getLogger(__name__)
 def judge(rule: Rule, *, now: datetime) -> Verdicts:
     """The verdicts of all series of a rule. Raises ObserveError, ConfigurationError."""
     if not is_combined(rule):
-        return judging.judge(Asked.of_rule(rule), now=now)[0]
+        return judging.judge(Asked.of_rule(rule), now=now, at_slot=True)[0]
     rows = SeriesState.objects.filter(rule=rule, phase__in=OPEN)
-    return _combined(rule, now=now, known=list(rows.values_list("labels", flat=True)))[0]
+    return _combined(rule, now=now, known=list(rows.values_list("labels", flat=True)), at_slot=True)[0]
 
 
 def _judge_one(rule: Rule, series: Labels, *, now: datetime) -> tuple[Verdicts, float]:
@@ -45,12 +45,12 @@ def _judge_one(rule: Rule, series: Labels, *, now: datetime) -> tuple[Verdicts, 
     return verdicts, matrix.reach_s
 
 
-def _combined(rule: Rule, *, now: datetime, known: Sequence[Labels]) -> tuple[Verdicts, float]:
+def _combined(rule: Rule, *, now: datetime, known: Sequence[Labels], at_slot: bool = False) -> tuple[Verdicts, float]:
     """The verdicts of all conditions together, and the longest reach of one. A condition that cannot be asked is
     unknown. Raises ObserveError, ConfigurationError where none can be, or where the rule's own cannot and no series is
     known that the others could judge."""
     combination = Combination.of(rule)
-    answers = _Answers(now)
+    answers = _Answers(now, at_slot)
     found: list[Condition] = []
     for wanted in combination.wanted:
         found.append(answers.of(wanted))
@@ -67,8 +67,8 @@ def _combined(rule: Rule, *, now: datetime, known: Sequence[Labels]) -> tuple[Ve
 class _Answers:
     """What conditions say at one time, one after the other."""
 
-    def __init__(self, now: datetime) -> None:
-        self.now = now
+    def __init__(self, now: datetime, at_slot: bool) -> None:
+        self.now, self.at_slot = now, at_slot
         self.reach_s = 0.0
         self.errors: list[Exception] = []
 
@@ -101,7 +101,7 @@ class _Answers:
         failures = [error for error in self.errors if isinstance(error, SourceFailed)]
         if len(failures) > 1 and asked.detector.source == "samples":
             raise failures[-1]
-        return judging.judge(asked, now=self.now)
+        return judging.judge(asked, now=self.now, at_slot=self.at_slot)
 
 
 def ask(incident: Incident, *, now: datetime) -> Look:
@@ -135,6 +135,7 @@ def ask(incident: Incident, *, now: datetime) -> Look:
         sample_at=sample_at,
         reach_s=reach_s,
         reason=judged.reason,
+        score=signed_score(judged.score, judged.value, judged.lower),
     )
 
 

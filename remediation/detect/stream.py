@@ -28,7 +28,9 @@ class Judged:
 
 
 class Stream(ABC):
-    """The state of S series. A point whose time is not later than the last of its series is unknown and not learnt."""
+    """The state of S series, which do not touch each other. A point whose time is not later than the last of its series
+    is unknown and not learnt; points without a sample before the first one leave no trace. Can be pickled: between
+    looks it is kept as bytes (`detect.following`)."""
 
     @abstractmethod
     def update(self, times: Floats, values: Floats) -> Judged:

@@ -75,7 +75,7 @@ def overlap(access: Access, step_ms: int) -> int:
 @contextmanager
 def _held(client: Client, source_id: int, question: Question, *, now: float) -> Iterator[_Window]:
     points = window.times_of(question, now).size
-    end, step = int(np.floor(now * 1000)), window.step_ms(question) if points > 1 else 1
+    end, step = window.whole_ms(now), window.step_ms(question) if points > 1 else 1
     # Two phases of one grid share no column.
     key = (source_id, question.query, points, step, end % step)
     with shelf.held(key, lambda: _Window(key), wait_s=client.access.timeout_s) as kept:
@@ -107,7 +107,7 @@ class _Window:
     def at(self, client: Client, question: Question, *, now: float) -> Columns:
         """The whole window that ends now. Raises ObserveError; what was kept stays as it was then."""
         times = window.times_of(question, now)
-        end = round(float(times[-1]) * 1000)
+        end = window.whole_ms(now)
         if client.access != self._access:  # another address, or another notion of stale: nothing here is about that
             self._access, self._buffer, self._failed, self._end = client.access, None, None, 0
         if self._failed is not None and self._failed[0] == end:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -105,7 +106,7 @@ def without_names(found: Sequence[Labels]) -> tuple[Labels, ...]:
 def times_of(question: Question, now: float) -> Floats:
     """The columns' times (T,), in whole milliseconds as the source counts them; never later than now. Raises
     ObserveError for more than a source answers."""
-    end = np.floor(now * 1000)
+    end = whole_ms(now)
     if question.window_s <= 0 or question.step_s <= 0:
         return np.array([end / 1000])
     step = step_ms(question)
@@ -114,6 +115,11 @@ def times_of(question: Question, now: float) -> Floats:
         raise ObserveError(f"{steps + 1} points per series are too many; shorten the window or lengthen the step")
     times: Floats = (end - step * np.arange(steps, -1, -1.0)) / 1000
     return times
+
+
+def whole_ms(now: float) -> int:
+    """Milliseconds since the epoch, not later than now. What is a whole number but for its rounding is that number."""
+    return math.floor(now * 1000 + 1e-3)
 
 
 def step_ms(question: Question) -> int:

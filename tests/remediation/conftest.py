@@ -9,7 +9,7 @@ import pytest
 from django.db import transaction
 
 from remediation import condition, doorbell, judging, loop, registry
-from remediation.observe import window
+from remediation.observe import kept, window
 from remediation.repair import effect
 from tests.remediation.world import LedgerBackend, World
 
@@ -20,6 +20,7 @@ def world(db: None, monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
     made = World(ledger=LedgerBackend())
     monkeypatch.setitem(registry.backends(), "ledger", made.ledger)
     monkeypatch.setattr(window, "fetch", made.fetch)
+    monkeypatch.setattr(kept, "fetch", lambda client, source_id, question, now: window.fetch(client, question, now=now))
     for module in (condition, judging):
         monkeypatch.setattr(module, "client_for", lambda source: None)
     monkeypatch.setattr(loop, "ring", made.ring)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import random
+from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 
@@ -13,12 +14,13 @@ from remediation import judging, loop
 from remediation.backtest.outcome import Result
 from remediation.backtest.run import Plan, run
 from remediation.models import Incident, Rule
-from remediation.observe import window
+from remediation.observe import kept, window
+from remediation.observe.shelf import shelf
 from remediation.series import fingerprint
 from tests.remediation.backtest.recorded import RecordedClient, Value, listed
 from tests.remediation.world import START, World, make_rule, make_service
 
-REAL_FETCH = window.fetch
+REAL_FETCH, REAL_KEPT = window.fetch, kept.fetch
 BEGIN = START.timestamp()
 SLOTS = 120
 
@@ -28,14 +30,20 @@ def recorded(world: World, monkeypatch: pytest.MonkeyPatch) -> RecordedClient:
     """The small world with a source that remembers, asked by the code that asks the real one."""
     client = RecordedClient()
     monkeypatch.setattr(window, "fetch", REAL_FETCH)
+    monkeypatch.setattr(kept, "fetch", REAL_KEPT)
+    shelf.clear()
     monkeypatch.setattr(judging, "client_for", lambda source: client)
     return client
 
 
-def live(rule: Rule) -> list[tuple[str, float, float | None, float | None]]:
+def live(
+    rule: Rule, *, forgets: Callable[[int], bool] = lambda slot: False
+) -> list[tuple[str, float, float | None, float | None]]:
     """Evaluate slot after slot, then read what was kept: series, pending, firing, resolved."""
     now = rule.next_slot_at(BEGIN)
     for number in range(SLOTS):
+        if forgets(number):  # another process takes over
+            shelf.clear()
         # A message comes some milliseconds after its slot began, now earlier and now later.
         at = now + number * float(rule.interval_s) + 0.013 * (1 + number % 5)
         assert loop.evaluate(rule.pk, now=datetime.fromtimestamp(at, UTC))
@@ -104,6 +112,31 @@ def test_zscore_equals_live_whatever_the_steps(recorded: RecordedClient, interva
     kept = live(rule)
     assert same(backtested(rule, recorded)[1], kept)
     assert len(kept) >= 2
+
+
+@pytest.mark.parametrize(
+    ("interval_s", "step_s", "forgets"), [(5, 5, 1000), (5, 5, 7), (2, 5, 33), (15, 5, 1000), (4, 6, 50)]
+)
+def test_a_stream_equals_live_wherever_it_was_interrupted(
+    recorded: RecordedClient, interval_s: float, step_s: float, forgets: int
+) -> None:
+    """Series that appear and vanish, over several eras; live goes on with its streams until it loses them."""
+    chance = random.Random(5)  # noqa: S311
+    count = round(1000 / interval_s) + 2 * SLOTS
+    first = count - 2 * SLOTS
+    recorded.series = []
+    for number, (begins, ends) in enumerate([(0, count), (0, first + 40), (first + 30, first + 90)]):
+        noise: list[float | None] = [
+            chance.gauss(10, 1) if begins <= place < ends and chance.random() > 0.05 else None for place in range(count)
+        ]
+        for slot in (20, 60, 61, 62, 85, 110):
+            noise[first + slot] = 60.0 + 7 * slot
+        recorded.series.append(({"target": f"app-{number}"}, listed(noise, start=BEGIN - 1000, step_s=interval_s)))
+    params = {"history_s": 300, "step_s": step_s, "warm_up_points": 24}
+    rule = make_rule(make_service(), interval_s=interval_s, detector="adaptive", params=params)
+    found = live(rule, forgets=lambda slot: slot % forgets == forgets - 1)
+    assert same(backtested(rule, recorded)[1], found)
+    assert len(found) >= 2
 
 
 def test_absence_equals_live_and_knows_an_empty_source(recorded: RecordedClient) -> None:
