@@ -1,4 +1,4 @@
-"""Ask a source whether it understands the queries of rules, and point at the line where it does not."""
+"""Ask a source about the queries of rules in files, and point at the line of what it does not understand or have."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator
 from remediation import registry
 from remediation.exceptions import ObserveError, QueryRefused
 from remediation.observe.prometheus import Prometheus
+from remediation.rules import doubts
 from remediation.rules.declared import Declared
 from remediation.rules.reading import Problem
 
@@ -35,3 +36,12 @@ def _queries(rule: Declared) -> Iterator[tuple[str, int]]:
     if registry.detector(rule.meaning.detector).source == "samples":
         yield rule.meaning.query, rule.query_line
     yield from rule.further.queries()
+
+
+def doubted(client: Prometheus, rules: Iterable[Declared], *, now: float) -> Iterator[Problem]:
+    """What speaks against the rules, as the admin would say it when one is saved. Raises ConfigurationError."""
+    for rule in rules:
+        meaning = rule.meaning
+        asked = doubts.Asked.of(meaning.query, meaning.detector, meaning.params, interval_s=rule.interval_s)
+        for doubt in doubts.find(client, asked, now=now).doubts:
+            yield Problem(file=rule.file, line=rule.query_line, text=f"{rule.name}: {doubt}")

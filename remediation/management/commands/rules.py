@@ -61,7 +61,8 @@ It takes what `manage.py rules apply --help` explains, and means the same by it.
 CHECK = """Say everything that is wrong with the files, each with its line; nothing is stored.
 
   manage.py rules check rules/                    YAML, fields, durations, labels, detectors and their parameters
-  manage.py rules check rules/ --source main      also whether the source understands each query"""
+  manage.py rules check rules/ --source main      also whether the source understands each query; notes what speaks
+                                                  against a rule: an unknown label, an empty result, a short window"""
 
 EXPORT = """Print rules as a file that apply reads back without a difference.
 
@@ -178,10 +179,12 @@ class Command(TeachingCommand):
     def check_files(self, *, files: list[str], source: str, **options: Any) -> None:
         found = self.read(files)
         if source:
-            now = datetime.now(UTC).timestamp()
-            wrong = asking.refused(client_for(find_source(source)), found.rules, now=now)
+            now, client = datetime.now(UTC).timestamp(), client_for(find_source(source))
+            wrong = asking.refused(client, found.rules, now=now)
             if wrong:
                 raise CommandError("\n".join(map(str, wrong)))
+            for problem in asking.doubted(client, found.rules, now=now):
+                self.stderr.write(f"note: {problem}")
         asked = f"; {source} understands every query" if source else ""
         skipped = f"; {_count(len(found.recordings), 'recording rule')} skipped" if found.recordings else ""
         self.stdout.write(f"Nothing is wrong with {_count(len(found.rules), 'rule')}{asked}{skipped}.")

@@ -12,7 +12,7 @@ from deploy import tools
 from remediation import registry
 from remediation.observe.base import Access
 from remediation.observe.prometheus import Prometheus
-from remediation.rules import doubts, meaning, names, spacing, store
+from remediation.rules import asking, declared, doubts, meaning, names, spacing, store
 from remediation.rules.doubts import Asked, Doubt, Found
 
 pytestmark = pytest.mark.real
@@ -175,3 +175,9 @@ def test_names_near_a_name() -> None:
 
 def test_doubts_are_read_as_reason_and_remedy() -> None:
     assert str(Doubt(field="query", code="x", text="Wrong.", remedy="Mend it.")) == "Wrong. Mend it."
+
+
+def test_rules_in_files_are_doubted_at_their_line(client: Prometheus, now: float) -> None:
+    text = "groups:\n- name: g\n  rules:\n  - alert: A\n    expr: slow > 5\n  - alert: B\n    expr: slw > 5\n"
+    said = [str(problem) for problem in asking.doubted(client, declared.read([("a.yml", text)]).rules, now=now)]
+    assert said == ["a.yml:7: B: The source has no metric slw. Meant may be: slow."]
