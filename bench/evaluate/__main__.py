@@ -1,10 +1,11 @@
 """What evaluating rules costs, against a real Prometheus: beside its own alerting rules, and beside one query per rule.
 
 Parts: thresholds (R rules x S series), baselines (rules that learn from a window), storm (thousands of series go bad at
-once), hung (a source that never answers, beside one that does). Each runs in a process and a home of its own. Ends with
-one line per aim; the exit status says whether everything worked, not whether aims were reached.
+once), hung (a source that never answers, beside one that does), live (the thresholds with real worker and beat). Each
+runs in a process and a home of its own. Ends with one line per aim; the exit status says whether everything worked, not
+whether aims were reached.
 
-Run: python -m bench.evaluate [--full] [--rules R --series S] [--parts thresholds baselines storm hung]
+Run: python -m bench.evaluate [--full] [--rules R --series S] [--parts thresholds baselines storm hung live]
 """
 
 from __future__ import annotations
@@ -53,11 +54,19 @@ def _hung(options: argparse.Namespace, outcome: Outcome) -> None:
     measure(rules=options.hung_rules, seconds=options.hung_seconds, outcome=outcome)
 
 
+def _live(options: argparse.Namespace, outcome: Outcome) -> None:
+    from bench.evaluate.live import Size, measure
+
+    size = Size(rules=options.rules, series=options.series, interval_s=options.interval, seconds=60)
+    measure(size, outcome)
+
+
 PARTS: dict[str, Callable[[argparse.Namespace, Outcome], None]] = {
     "thresholds": _thresholds,
     "baselines": _baselines,
     "storm": _storm,
     "hung": _hung,
+    "live": _live,
 }
 
 
@@ -105,7 +114,7 @@ def _arguments() -> argparse.Namespace:
         prog="python -m bench.evaluate", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--full", action="store_true", help="the largest sizes: 1,000 rules x 100 series; longer")
-    parser.add_argument("--parts", nargs="+", choices=list(PARTS), default=list(PARTS))
+    parser.add_argument("--parts", nargs="+", choices=list(PARTS), help="all; live only with --full")
     parser.add_argument("--rules", type=int, default=1000, help="threshold rules")
     parser.add_argument("--series", type=int, help="series of each threshold rule (10; with --full 100)")
     parser.add_argument("--interval", type=float, default=15.0, help="seconds between two ticks and two scrapes")
@@ -117,6 +126,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--alert-limit", type=float, default=LIMIT, help="limit of Prometheus' own rules (to differ)")
     parser.add_argument("--into", type=Path, help=argparse.SUPPRESS)
     options = parser.parse_args()
+    options.parts = options.parts or [part for part in PARTS if options.full or part != "live"]
     options.series = options.series or (100 if options.full else 10)
     options.ticks = options.ticks or (5 if options.full else 3)
     options.hung_seconds = options.hung_seconds or (60.0 if options.full else 20.0)
