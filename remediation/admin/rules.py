@@ -10,7 +10,6 @@ from django.http import HttpRequest, HttpResponse
 from django.urls import reverse_lazy
 from django.utils import timezone
 from django.utils.safestring import SafeString
-from django.utils.timesince import timesince
 
 from remediation.admin import doubting, versions
 from remediation.admin.base import EditAdmin, say
@@ -89,16 +88,6 @@ class RuleAdmin(
         ("What people see", {"fields": ("labels", "annotations")}),
         ("Versions", {"fields": ("version_list",)}),
     )
-
-    @admin.display(description="bad/unknown/all")
-    def series(self, row: Rule) -> str:
-        status = getattr(row, "status", None)
-        return f"{status.bad}/{status.unknown}/{status.series}" if status else ""
-
-    @admin.display(description="evaluated", ordering="status__evaluated_at")
-    def evaluated(self, row: Rule) -> str:
-        status = getattr(row, "status", None)
-        return f"{timesince(status.evaluated_at, depth=1)} ago" if status and status.evaluated_at else "never"
 
     @admin.display(description="what changed")
     def version_list(self, row: Rule) -> SafeString:

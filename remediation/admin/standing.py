@@ -82,9 +82,30 @@ class StandingAdmin(Admin):
         share = f", {round(100 * row.alone / row.ended)} % by themselves" if row.ended else ""
         return f"{row.called}{share}"
 
+    @admin.display(description="series", ordering="status__series")
+    def series(self, row: Rule) -> str:
+        """How many, and how many of them are not well."""
+        status = getattr(row, "status", None)
+        if status is None:
+            return ""
+        parts = [f"{number} {word}" for word, number in (("bad", status.bad), ("unknown", status.unknown)) if number]
+        return f"{', '.join(parts)} of {status.series}" if parts else str(status.series)
+
+    @admin.display(description="evaluated", ordering="status__evaluated_at")
+    def evaluated(self, row: Rule) -> str:
+        at = getattr(getattr(row, "status", None), "evaluated_at", None)
+        return _ago((timezone.now() - at).total_seconds()) if at else "never"
+
     @admin.display(description="from", ordering="managed_by")
     def managed(self, row: Rule) -> str:
         return origin(row.managed_by) or "by hand"
+
+
+def _ago(seconds: float) -> str:
+    for unit, size in (("d", 86400), ("h", 3600), ("min", 60)):
+        if seconds >= 2 * size:
+            return f"{seconds // size:.0f} {unit} ago"
+    return f"{max(seconds, 0):.0f} s ago"
 
 
 class _Filter(Filter):

@@ -97,8 +97,9 @@ def find(client: Client, asked: Asked, *, now: float) -> Found:
         doubts += unknown
         doubts += _spacing(client, asked, now=now)
         # An answer that is empty for a reason that was told needs no second one.
-        if not answer.series and asked.expects_series and not any(doubt.field == "query" for doubt in doubts):
-            doubts.append(_nothing(known, asked))
+        told = {doubt.code for doubt in doubts}
+        if not answer.series and asked.expects_series and not unknown and "short_query" not in told:
+            doubts += _nothing(known, asked, compared="compared" in told)
     except QueryRefused as error:
         return Found(doubts=(_refused(error),))
     except HomeostatError as error:
@@ -176,13 +177,15 @@ def _unknown(known: names.Names, asked: Asked) -> Iterator[Doubt]:
         yield Doubt(field="query", code=f"unknown_{one.kind}", text=text, remedy=_near(one.near))
 
 
-def _nothing(known: names.Names, asked: Asked) -> Doubt:
-    """An empty answer, with the label values that explain it where they do."""
+def _nothing(known: names.Names, asked: Asked, *, compared: bool) -> Iterator[Doubt]:
+    """An empty answer, with the label value that explains it where one does; a comparison may explain it, too."""
     text = "The query matches no series with a fresh sample now."
-    for one in names.unmatched(known, asked.query):
+    one = next(names.unmatched(known, asked.query), None)
+    if one is not None:
         text += f" None has {one.at}={one.name}."
-        return Doubt(field="query", code="empty", text=text, remedy=_near(one.near))
-    return Doubt(field="query", code="empty", text=text, remedy="Look at its parts one by one.")
+        yield Doubt(field="query", code="empty", text=text, remedy=_near(one.near))
+    elif not compared:
+        yield Doubt(field="query", code="empty", text=text, remedy="Look at its parts one by one.")
 
 
 def _near(near: list[str]) -> str:

@@ -89,7 +89,7 @@ function show(told) {
   const list = make("ul", "");
   list.append(...told.rows.map(line));
   const parts = [make("p", "font-semibold", headline(told)), list];
-  for (const doubt of told.doubts ?? []) parts.unshift(make("p", "hs-tone-pending", `◔ Will not be saved like this: ${doubt}`));
+  for (const doubt of told.doubts ?? []) parts.unshift(make("p", "hs-tone-pending", `◔ Speaks against it: ${doubt}`));
   if (told.series > told.rows.length) parts.push(make("p", "", `and ${told.series - told.rows.length} more`));
   const drawn = told.spark && spark(told.spark);
   if (drawn) parts.push(drawn);

@@ -57,6 +57,7 @@ def codes(result: Found) -> list[str]:
         ("rate(slow[90s])", ["query:short_query"]),
         ("avg_over_time(slow[30s])", ["query:short_query"]),
         ("slow > 5", ["query:compared"]),
+        ('slow{job="fats"} > 5', ["query:compared", "query:empty"]),
         ("slow > bool 5", []),
         ("100 * slow / (fast_total > 0)", ["query:empty"]),
         ("slw", ["query:unknown_metric"]),
