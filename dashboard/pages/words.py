@@ -17,6 +17,9 @@ TONES = {
     "enabled": "ok",
     "lifted": "ok",
     "approve": "ok",
+    "shadow": "off",
+    "auto": "repairing",
+    "person": "person",
     "pending": "pending",
     "planned": "pending",
     "gated": "pending",
@@ -69,6 +72,7 @@ WORDS = {
     "verified": "Verified",
     "shadowed": "Shadow",
     "bad": "Bad",
+    "approve": "Asks first",
 }
 
 

@@ -112,6 +112,12 @@ def took(incident: Incident) -> str:
 
 
 @register.filter
+def percent(value: float) -> str:
+    """A difference of shares, with its sign."""
+    return f"{value:+.0%}"
+
+
+@register.filter
 def unlocalized(value: float) -> str:
     """A number for machines."""
     return repr(value)

@@ -149,7 +149,7 @@ def many(count: int) -> None:
             factories.a_remediation(row, state=("awaiting_approval", "verifying")[number % 2])
 
 
-@pytest.mark.parametrize("path", ["/", "/incidents/", "/approvals/", "/rules/", "/system/"])
+@pytest.mark.parametrize("path", ["/", "/incidents/", "/approvals/", "/rules/", "/playbooks/", "/system/"])
 def test_more_rows_cost_no_more_queries(approver: Client, path: str) -> None:
     many(5)
     few = queries(approver, path)
@@ -161,14 +161,14 @@ def test_every_page_is_there(approver: Client) -> None:
     many(3)
     names = [f"/services/{name}/" for name in Service.objects.values_list("name", flat=True)]
     paths = [f"/incidents/{pk}/" for pk in Incident.objects.values_list("pk", flat=True)]
-    for path in ["/", "/incidents/?state=all", "/approvals/", "/rules/", "/system/", *names, *paths]:
+    for path in ["/", "/incidents/?state=all", "/approvals/", "/rules/", "/playbooks/", "/system/", *names, *paths]:
         page = approver.get(path)
         assert page.status_code == 200, path
         assert "style=" not in page.content.decode(), path
         assert "<script>" not in page.content.decode(), path
 
 
-@pytest.mark.parametrize("path", ["/", "/incidents/", "/approvals/", "/rules/", "/system/"])
+@pytest.mark.parametrize("path", ["/", "/incidents/", "/approvals/", "/rules/", "/playbooks/", "/system/"])
 def test_an_empty_installation_says_why_it_is_empty(approver: Client, path: str) -> None:
     page = approver.get(path)
     assert page.status_code == 200

@@ -1,6 +1,6 @@
 // The keyboard: g and a letter goes to a page, j and k move along rows, ? helps. Nothing here approves anything.
 
-const PLACES = { o: "/", i: "/incidents/", a: "/approvals/", r: "/rules/", s: "/system/", d: "/demo/" };
+const PLACES = { o: "/", i: "/incidents/", a: "/approvals/", r: "/rules/", p: "/playbooks/", s: "/system/", d: "/demo/" };
 let awaiting = false;
 
 function typing(element) {
