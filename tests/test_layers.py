@@ -11,7 +11,7 @@ ROOT = Path(__file__).resolve().parent.parent
 STAGES = ("observe", "detect", "decide", "act", "verify")
 
 BASE = {"states", "signals", "conf", "exceptions", "registry"} | {
-    *("series", "matchers", "failpoints", "secrets", "doorbell", "texts", "chances"),
+    *("series", "matchers", "failpoints", "secrets", "doorbell", "texts", "chances", "canonical"),
 }
 """Know nothing of models (doorbell: of nothing but Celery and the transaction)."""
 LOOP = {
@@ -22,6 +22,8 @@ LOOP = {
     "condition",
     "episodes",
     "deciding",
+    "breakers",
+    "storms",
     "repair",
     "trust",
     "shadow",

@@ -12,6 +12,8 @@ from remediation.states import NEXT_RUNG, RemediationState
 UNTOUCHED_TRIES = 2
 """How often a step whose effect certainly never started is tried beyond its attempts."""
 BEGUN_ANEW = (RemediationState.SELF_RECOVERED, RemediationState.SUPERSEDED)
+UNANSWERED = (RemediationState.EXPIRED, RemediationState.REJECTED)
+"""Nobody said yes. These are no attempts: nothing was tried."""
 ANEW_TRIES = 3
 """A target that is another at each look, or a condition that two questions answer differently, is for a person."""
 
@@ -30,15 +32,20 @@ class Stop:
     person: bool
 
 
-def next_rung(steps: Sequence[Step], past: Sequence[Remediation], *, bad_again: bool) -> Rung | Stop:
+def next_rung(
+    steps: Sequence[Step], past: Sequence[Remediation], *, bad_again: bool, asked_again: bool = False
+) -> Rung | Stop:
     """The next step of a ladder.
 
     steps: in order. past: this episode's remediations, oldest first, none of them live. bad_again: whether the
-    condition was bad after the last of them had ended. Ineffective and failed go on (same step while attempts are left,
-    then the next); verified goes on only on a relapse; everything else is for a person.
+    condition was bad after the last of them had ended. asked_again: whether a person wants the last, which nobody
+    approved, to be asked for anew. Ineffective and failed go on (same step while attempts are left, then the next);
+    verified goes on only on a relapse; everything else is for a person.
     """
     if not steps:
         return Stop(reason="the playbook has no steps", person=True)
+    if past and past[-1].state in UNANSWERED and asked_again:
+        return Rung(step=_step_at(steps, past[-1].position), attempt=past[-1].attempt)
     return _after(steps, past, bad_again=bad_again) if past else Rung(step=steps[0], attempt=1)
 
 
@@ -74,7 +81,7 @@ def _step_at(steps: Sequence[Step], position: int) -> Step:
 def _onwards(steps: Sequence[Step], past: Sequence[Remediation]) -> Rung | Stop:
     """The same step while it may be tried again, else the one after it, else a person."""
     last = past[-1]
-    tries = [one for one in past if one.position == last.position]
+    tries = [one for one in past if one.position == last.position and one.state not in UNANSWERED]
     touched = [one for one in tries if one.state != RemediationState.FAILED]
     untouched = len(tries) - len(touched)
     current = next((step for step in steps if step.position == last.position), None)
