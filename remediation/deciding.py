@@ -10,6 +10,7 @@ from typing import Any
 from django.db import IntegrityError, transaction
 
 from remediation.decide import plan as plans
+from remediation.decide.again import was_asked
 from remediation.decide.ladder import Rung, Stop, next_rung
 from remediation.decide.match import Match, choose_playbook, select_targets
 from remediation.decide.rollout import batches, in_order
@@ -29,6 +30,7 @@ from remediation.models import (
 from remediation.states import REMEDIATION_LIVE, IncidentState, Outcome, RemediationState, Verdict
 from remediation.targets.base import Call
 from remediation.trust import autonomy_for
+from remediation.verify.relapse import note_relapse
 
 LOOK_AGAIN = timedelta(seconds=5)
 """When an incident that waits for something (an attached repair, an unknown verdict) is looked at again."""
@@ -57,6 +59,7 @@ def decide(incident: Incident, *, now: datetime) -> None:
     """One decision about one firing incident without a live remediation. Leaves a decision record either way."""
     if not _mine(incident, now=now):
         return
+    note_relapse(incident, now=now)
     match = choose_playbook(incident, Playbook.objects.filter(enabled=True).order_by("-priority", "pk"))
     case = Case(incident=incident, match=match, now=now)
     unseen = _unseen(incident, now=now)
@@ -96,7 +99,7 @@ def _climb(case: Case, playbook: Playbook) -> None:
     incident, now = case.incident, case.now
     past = list(incident.remediations.filter(playbook=playbook).order_by("pk"))
     steps = list(playbook.steps.order_by("position"))
-    rung = next_rung(steps, past, bad_again=_bad_again(incident, past))
+    rung = next_rung(steps, past, bad_again=_bad_again(incident, past), asked_again=was_asked(past))
     if isinstance(rung, Stop):
         _stop(case, rung, past)
     elif incident.verdict != Verdict.BAD:  # unknown, or on its way to being over: neither is a reason to act

@@ -15,6 +15,15 @@ LIMIT_BYTES = 8192
 """A secret is short: a reference to /dev/zero, or to a log, may not fill the memory."""
 
 
+_resolved: dict[str, str] = {}
+"""What each reference came to last in this process, so that none of it is ever stored or shown: see redact.py."""
+
+
+def resolved_values() -> frozenset[str]:
+    """The secrets that this process has come to know."""
+    return frozenset(_resolved.copy().values())
+
+
 def resolve(ref: str) -> str:
     """The secret that `ref` names. Raises ConfigurationError, which names the reference and never the value."""
     if not ref or not re.fullmatch(PATTERN[1:-1], ref):
@@ -23,6 +32,7 @@ def resolve(ref: str) -> str:
     value = os.environ.get(where, "") if kind == "env" else _read(where, ref)
     if not value.strip():
         raise ConfigurationError(f"the secret {ref} is missing or empty where Homeostat runs")
+    _resolved[ref] = value.strip()
     return value.strip()
 
 

@@ -36,6 +36,11 @@ class Verb(Plugin, ABC):
     def probe(self, backend: Backend, target: TargetRef, call: Call) -> Found:
         """Ask the world whether the effect of `call` took place, by comparing with `call.before`."""
 
+    def restored(self, backend: Backend, target: TargetRef, call: Call) -> Found:
+        """Ask the world whether what was before `call` is back, after an undo."""
+        found = self.probe(backend, target, call)
+        return Found(done=None if found.done is None else not found.done, reason=found.reason, facts=found.facts)
+
     def undo(self, backend: Backend, target: TargetRef, call: Call, attempt: Attempt) -> Effect:
         """Bring back `call.before`. Only where supports_undo."""
         raise ConfigurationError(f"{self.label} cannot be undone")

@@ -1,18 +1,18 @@
-"""Carry out a plan, call by call, and say what is certain afterwards."""
+"""One call of a plan on one target: carried out, probed, undone. Says what is certain afterwards, and never raises."""
 
 from __future__ import annotations
 
 import logging
-import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
 from remediation import registry
-from remediation.conf import OUTPUT_LIMIT
+from remediation.act.base import Verb
 from remediation.exceptions import ConfigurationError, EffectNotStarted, HomeostatError
 from remediation.models import Target
-from remediation.targets.base import Attempt, Call, Found
+from remediation.redact import redact
+from remediation.targets.base import Attempt, Backend, Call, Effect, Found
 
 log = logging.getLogger(__name__)
 
@@ -22,75 +22,71 @@ Outcome = Literal["done", "not_started", "unknown"]
 
 @dataclass(frozen=True, kw_only=True)
 class Carried:
-    """done: every call took place. not_started: certainly none did. unknown: a probe has to tell."""
+    """done: it took place. not_started: it certainly did not. unknown: a probe has to tell. output: bounded, and
+    without secrets."""
 
     outcome: Outcome
     output: str
 
 
-def carry_out(
-    verb_name: str,
-    targets: Sequence[Target],
-    calls: Sequence[Call],
-    *,
-    key: str,
-    fence: int,
-    timeout_s: float,
-    still_mine: Callable[[], bool],
-) -> Carried:
-    """Do the calls one after another within one deadline; stop at the first that does not certainly succeed.
-
-    still_mine is asked right before each call: a worker that slept past its lease must find that out before it acts.
-    """
-    ends = time.monotonic() + timeout_s
-    output: list[str] = []
-    for number, (target, call) in enumerate(zip(targets, calls, strict=True)):
-        left = ends - time.monotonic()
-        if left <= 0 or not still_mine():
-            output.append(f"{target}: not begun, since this worker's time was over")
-            return Carried(outcome="unknown" if number else "not_started", output=_bounded(output))
-        attempt = Attempt(key=f"{key}:{target.pk}", fence=fence, timeout_s=left)
-        outcome, said = _carry_out_one(verb_name, target, call, attempt)
-        output.append(f"{target}: {said}")
-        if outcome != "done":
-            return Carried(outcome="unknown" if number else outcome, output=_bounded(output))
-    return Carried(outcome="done", output=_bounded(output))
+def carry_out(verb_name: str, target: Target, call: Call, attempt: Attempt) -> Carried:
+    return _settled(verb_name, target, lambda verb, on: verb.execute(on, target.ref(), call, attempt))
 
 
-def _carry_out_one(verb_name: str, target: Target, call: Call, attempt: Attempt) -> tuple[Outcome, str]:
-    """One call: what is certain afterwards, and what was said."""
+def undo(verb_name: str, target: Target, call: Call, attempt: Attempt) -> Carried:
+    """Bring back what was before the call."""
+    return _settled(verb_name, target, lambda verb, on: verb.undo(on, target.ref(), call, attempt))
+
+
+def probe(verb_name: str, target: Target, call: Call) -> Found:
+    """Ask the world whether the call took place."""
+    return _asked(verb_name, target, lambda verb, on: verb.probe(on, target.ref(), call))
+
+
+def restored(verb_name: str, target: Target, call: Call) -> Found:
+    """Ask the world whether what was before the call is back."""
+    return _asked(verb_name, target, lambda verb, on: verb.restored(on, target.ref(), call))
+
+
+def is_back(verb_name: str, target: Target, call: Call) -> Found:
+    """Whether a target that was acted on stands as it should: the call took place, and its runtime can be asked."""
+    found = probe(verb_name, target, call)
+    if found.done is None and not call.after:  # a verb that foretells nothing: then the runtime's answer has to do
+        return _asked(verb_name, target, lambda verb, on: _answers(on, target))
+    return found
+
+
+def _answers(backend: Backend, target: Target) -> Found:
+    return Found(done=True, reason="its runtime answers", facts=backend.state(target.ref()))
+
+
+def can_undo(verb_name: str) -> bool:
     try:
-        verb = registry.verb(verb_name)
-        return "done", verb.execute(registry.backend(target.backend), target.ref(), call, attempt).output
+        return registry.verb(verb_name).supports_undo
+    except HomeostatError:
+        return False
+
+
+def _settled(verb_name: str, target: Target, do: Callable[[Verb, Backend], Effect]) -> Carried:
+    outcome: Outcome = "done"
+    try:
+        said = do(registry.verb(verb_name), registry.backend(target.backend)).output
     except (EffectNotStarted, ConfigurationError) as error:
-        return "not_started", str(error)
+        outcome, said = "not_started", str(error)
     except HomeostatError as error:
-        return "unknown", str(error)
+        outcome, said = "unknown", str(error)
     except Exception as error:
         log.exception("%s of %s broke", verb_name, target)
-        return "unknown", f"{type(error).__name__}; whether the effect took place is not known"
+        outcome, said = "unknown", f"{type(error).__name__}; whether the effect took place is not known"
+    return Carried(outcome=outcome, output=redact(said))
 
 
-def probe(verb_name: str, targets: Sequence[Target], calls: Sequence[Call]) -> Found:
-    """Ask the world about every call: done only when all were, not started only when none was. Never raises."""
-    if len(targets) != len(calls):
-        return Found(done=None, reason="a target of the plan is no longer there to be asked")
-    found = [_probe_one(verb_name, target, call) for target, call in zip(targets, calls, strict=True)]
-    reason = "; ".join(one.reason for one in found)
-    answers = {one.done for one in found}
-    return Found(done=answers.pop() if len(answers) == 1 else None, reason=reason)
-
-
-def _probe_one(verb_name: str, target: Target, call: Call) -> Found:
+def _asked(verb_name: str, target: Target, ask: Callable[[Verb, Backend], Found]) -> Found:
     try:
-        return registry.verb(verb_name).probe(registry.backend(target.backend), target.ref(), call)
+        found = ask(registry.verb(verb_name), registry.backend(target.backend))
     except HomeostatError as error:
-        return Found(done=None, reason=str(error))
+        return Found(done=None, reason=redact(str(error)))
     except Exception as error:
-        log.exception("probing %s of %s broke", verb_name, target)
+        log.exception("asking %s about its %s broke", target, verb_name)
         return Found(done=None, reason=f"{target}: asking it broke ({type(error).__name__})")
-
-
-def _bounded(output: Sequence[str]) -> str:
-    text = "\n".join(output)
-    return text if len(text) <= OUTPUT_LIMIT else text[:OUTPUT_LIMIT] + "\n… cut here"
+    return Found(done=found.done, reason=redact(found.reason), facts=found.facts)

@@ -57,6 +57,13 @@ class Failover(Verb):
         serving = f"{active} serves" if active else "nobody serves"
         return Found(done=None, reason=f"{serving}, and something has changed: it broke off midway", facts=now)
 
+    def restored(self, backend: Backend, target: TargetRef, call: Call) -> Found:
+        """The old one serves again. The other is fenced after that, also where it was a standby before."""
+        active = self._able(backend).active(target)
+        if active == call.arguments["away_from"]:
+            return Found(done=True, reason=f"{active} serves again", facts={"active": active})
+        return super().restored(backend, target, call)
+
     def _able(self, backend: Backend) -> FailsOver:
         self.fits(backend)
         return cast(FailsOver, backend)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import logging
 from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
 from remediation import registry
+from remediation.canonical import canonical
 from remediation.exceptions import EffectNotStarted, HomeostatError
 from remediation.models import Incident, Playbook, Step, Target
 from remediation.series import digest
@@ -41,9 +41,15 @@ def _call(step_verb: str, params: dict[str, Any], target: Target) -> Call:
 
 
 def build(
-    incident: Incident, playbook: Playbook, step: Step, targets: Sequence[Target], calls: Sequence[Call]
+    incident: Incident,
+    playbook: Playbook,
+    step: Step,
+    targets: Sequence[Target],
+    calls: Sequence[Call],
+    batches: Sequence[Sequence[Target]] = (),
 ) -> dict[str, Any]:
-    """The plan as it is stored. Everything an approval signs is in it, and no clock."""
+    """The plan as it is stored. Everything an approval signs is in it, and no clock. targets: in the order in which they
+    are reached; batches: the same, by how many at a time."""
     return {
         "playbook": {"id": playbook.pk, "name": playbook.name, "version": playbook.version},
         "step": {
@@ -61,6 +67,7 @@ def build(
         },
         "targets": [{"id": t.pk, "name": t.name, "backend": t.backend, "role": t.role} for t in targets],
         "calls": [asdict(call) for call in calls],
+        "batches": [[target.pk for target in batch] for batch in batches],
         "evidence": {
             "rule": incident.rule.name,
             "rule_version": incident.rule_version.number,
@@ -83,7 +90,12 @@ def build(
 
 def digest_of(plan: dict[str, Any]) -> str:
     """What an approval signs."""
-    return digest(json.dumps(plan, sort_keys=True, separators=(",", ":"), default=str))
+    return digest(canonical(plan))
+
+
+def batches_of(plan: dict[str, Any]) -> list[list[int]]:
+    """The ids of the targets that are touched before the next look; one by one where a plan does not say."""
+    return plan.get("batches") or [[target["id"]] for target in plan["targets"]]
 
 
 def stored_calls(plan: dict[str, Any]) -> list[Call]:

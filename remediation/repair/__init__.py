@@ -1,4 +1,4 @@
-"""The life of one remediation: gate, claim, effect, settle, verify."""
+"""The life of one remediation: gate, claim, effect, verify, and where it made it worse, undo."""
 
 from __future__ import annotations
 
@@ -7,14 +7,20 @@ from datetime import datetime, timedelta
 from remediation import conf
 from remediation.doorbell import ring_after_commit
 from remediation.models import Remediation, change
-from remediation.repair import effect, gate, proof
+from remediation.repair import effect, gate, proof, undo
 from remediation.repair.timing import LONGEST_WAIT, SHORT_WAITS, again_at
 from remediation.states import BEFORE_EFFECT, Autonomy, IncidentState
 from remediation.states import RemediationState as R
 
 __all__ = ["LONGEST_WAIT", "SHORT_WAITS", "act", "advance"]
 
-act = effect.act
+
+def act(row: Remediation, *, now: datetime) -> None:
+    """Carry out what was rung for: the effect of one that is ready, or the undo of one that made it worse."""
+    if row.state == R.ROLLING_BACK:
+        undo.act(row, now=now)
+    else:
+        effect.act(row, now=now)
 
 
 def advance(row: Remediation, *, now: datetime) -> None:
@@ -38,5 +44,7 @@ def advance(row: Remediation, *, now: datetime) -> None:
             effect.probe(row, now=now)
         case R.VERIFYING:
             proof.verify(row, now=now)
+        case R.ROLLING_BACK:
+            undo.advance(row, now=now)
         case _:
             return

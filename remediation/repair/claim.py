@@ -10,16 +10,20 @@ from typing import Any
 from django.db import transaction
 from django.db.models import F
 
-from remediation import conf
 from remediation.condition import ask
 from remediation.decide import plan as plans
 from remediation.decide.guards.base import Situation, ask_all, refusals
 from remediation.doorbell import ring_after_commit
+from remediation.draining import is_draining
 from remediation.exceptions import HomeostatError
 from remediation.models import Incident, Remediation, Service, Target, change
+from remediation.repair import second_opinion
+from remediation.repair.around import before
 from remediation.repair.gate import approved, hold
+from remediation.repair.timing import lease_from
 from remediation.states import Autonomy, IncidentState, Verdict
 from remediation.states import RemediationState as R
+from remediation.verify.recovery import Look
 
 BLIND_AGAIN = timedelta(seconds=10)
 """When a plan whose condition could not be seen right before the effect is looked at again."""
@@ -27,21 +31,31 @@ BLIND_AGAIN = timedelta(seconds=10)
 WORKER = f"{socket.gethostname()}:{os.getpid()}"
 
 
-def still_wanted(row: Remediation, targets: list[Target], *, now: datetime) -> bool:
-    """Ask the condition and the targets again: healed, unknown and changed lead away from the effect."""
-    if row.autonomy != Autonomy.AUTO and not approved(row):
-        change(row, R.SUPERSEDED, now=now, reason="refused: this plan was not approved by enough people")
-        return False
-    if _expired(row, now=now):
-        return False
+def still_wanted(row: Remediation, targets: list[Target], *, now: datetime) -> Look | None:
+    """Ask the condition and the targets again: healed, unknown and changed lead away from the effect. What was seen
+    where it is wanted still."""
+    if _unsigned(row, now=now) or _expired(row, now=now):
+        return None
     look = ask(row.incident, now=now)
     if look.verdict == Verdict.OK:
         _healed(row, f"asked again before the effect: {look.reason}", now=now)
-        return False
+        return None
     if look.verdict == Verdict.UNKNOWN:
         _blind(row, look.reason, now=now)
+        return None
+    doubt = second_opinion.doubt(row, now=now)
+    if doubt is not None:
+        change(row, R.GATED, now=now, reason=doubt.reason, guards=doubt.answers, due_at=now + BLIND_AGAIN)
+        return None
+    return look if _unchanged(row, targets, now=now) else None
+
+
+def _unsigned(row: Remediation, *, now: datetime) -> bool:
+    """Nobody, or not enough people who still may, signed exactly this plan."""
+    if row.autonomy == Autonomy.AUTO or approved(row):
         return False
-    return _unchanged(row, targets, now=now)
+    change(row, R.SUPERSEDED, now=now, reason="refused: this plan was not approved by enough people")
+    return True
 
 
 def _expired(row: Remediation, *, now: datetime) -> bool:
@@ -88,26 +102,29 @@ def _unchanged(row: Remediation, targets: list[Target], *, now: datetime) -> boo
     return True
 
 
-def claim(row: Remediation, *, now: datetime) -> int | None:
+def claim(row: Remediation, look: Look, *, now: datetime) -> int | None:
     """Commit the intent. Freeze, guards and the incident are read in the same transaction, behind the service's lock,
-    so that of two claims on one service the second sees the first. Returns the fencing number."""
+    so that of two claims on one service the second sees the first. look: the condition as it was seen just before.
+    Returns the fencing number."""
+    if is_draining():  # it stays ready: the sweep rings for it again, and another process answers
+        return None
     with transaction.atomic():
-        _lock(row)
+        lock(row)
         row.incident.refresh_from_db()
         if row.incident.state == IncidentState.RESOLVED or row.incident.verdict == Verdict.OK:
             _healed(row, f"over before the effect: {row.incident.reason}", now=now)
             return None
-        if _expired(row, now=now):
+        if _unsigned(row, now=now) or _expired(row, now=now):
             return None
         answers = ask_all(Situation(now=now, incident=row.incident, remediation=row))
         refused = refusals(answers)
         if refused:
             hold(row, answers, refused, now=now)
             return None
-        return _commit_intent(row, answers, now=now)
+        return _commit_intent(row, answers, look, now=now)
 
 
-def _lock(row: Remediation) -> None:
+def lock(row: Remediation) -> None:
     """One claim on a service at a time. (SQLite has one writer anyway.)"""
     if row.incident.service_id is not None:
         Service.objects.select_for_update().get(pk=row.incident.service_id)
@@ -115,9 +132,10 @@ def _lock(row: Remediation) -> None:
         Incident.objects.select_for_update().get(pk=row.incident_id)
 
 
-def _commit_intent(row: Remediation, answers: list[dict[str, Any]], *, now: datetime) -> int | None:
+def _commit_intent(row: Remediation, answers: list[dict[str, Any]], look: Look, *, now: datetime) -> int | None:
+    """The remediation's intent and that of its first call; the later ones follow one by one, see lease.begin."""
     fence = row.fence + 1
-    lease = now + timedelta(seconds=float(row.plan["step"]["timeout_s"]) + conf.LEASE_MARGIN_S)
+    lease = lease_from(now, timeout_s=float(row.plan["step"]["timeout_s"]))
     claimed = change(
         row,
         R.EXECUTING,
@@ -131,6 +149,7 @@ def _commit_intent(row: Remediation, answers: list[dict[str, Any]], *, now: date
         effect_started_at=now,
         lease_until=lease,
         due_at=lease,
+        before_effect=before(row, look, now=now),
     )
-    row.fence = fence
+    row.fence, row.lease_until = fence, lease
     return fence if claimed else None

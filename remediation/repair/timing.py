@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
+from remediation import conf
 from remediation.models import Remediation, Target
 from remediation.states import RemediationState as R
 
 LONGEST_WAIT = timedelta(minutes=2)
 """The longest that a remediation which is not waiting for a person or an effect lets itself be left alone."""
-SHORT_WAITS = (R.PLANNED, R.GATED, R.READY, R.UNKNOWN, R.VERIFYING)
+SHORT_WAITS = (R.PLANNED, R.GATED, R.READY, R.UNKNOWN, R.VERIFYING, R.ROLLING_BACK)
 
 
 def again_at(row: Remediation, after: timedelta, *, now: datetime) -> bool:
@@ -28,3 +29,16 @@ def targets_of(row: Remediation) -> list[Target]:
     ids = [target["id"] for target in row.plan["targets"]]
     rows = Target.objects.select_related("service").in_bulk(ids)
     return [rows[one] for one in ids if one in rows]
+
+
+def lease_from(now: datetime, *, timeout_s: float) -> datetime:
+    """Until when a claim holds that is not renewed: see lease.py."""
+    return now + timedelta(seconds=min(timeout_s + conf.LEASE_MARGIN_S, conf.LEASE_S))
+
+
+def may_still_act(row: Remediation, *, now: datetime) -> bool:
+    """Whether a worker that never reported may be in the middle of a call: it looks at its lease right before it
+    begins one, and then has the step's time."""
+    if row.lease_until is None:
+        return False
+    return now < row.lease_until + timedelta(seconds=float(row.plan["step"]["timeout_s"]))
