@@ -7,17 +7,18 @@ from pydantic import Field, model_validator
 
 from remediation import registry
 from remediation.detect import baseline
-from remediation.detect.rolling import TINY_S, Opinion, Rolling, SidedParams, ends, share_of, sided
+from remediation.detect.rolling import TINY_S, Opinion, RollingHistory, ends, share_of, sided
+from remediation.detect.sided import History, HistoryParams, Limit, MinimumPoints, Step
 from remediation.detect.wording import number
 from remediation.series import Matrix
 
 
-class ChangePointParams(SidedParams):
+class ChangePointParams(HistoryParams):
+    limit: Limit = Field(default=4.0, description="Scales of the time before by which the level may move.")
+    window_s: History = Field(default=14_400.0, description="How far back both parts reach together.")
+    step_s: Step = 60.0
     watch: Literal["level", "spread", "both"] = Field(
         default="both", title="Watch", description="Whether a move of the level, of the spread or of either is bad."
-    )
-    limit: float = Field(
-        default=4.0, gt=0, title="Limit", description="Scales of the time before by which the level may move."
     )
     spread_factor: float = Field(
         default=4.0, gt=1, title="Spread factor", description="How many times wider or narrower the spread may become."
@@ -25,12 +26,8 @@ class ChangePointParams(SidedParams):
     recent_s: float = Field(
         default=900.0, gt=0, title="Recent (seconds)", description="The newest part, compared with what is before it."
     )
-    window_s: float = Field(
-        default=14_400.0, gt=0, title="History (seconds)", description="How far back both parts reach together."
-    )
-    step_s: float = Field(default=60.0, gt=0, title="Step (seconds)", description="Time between two points of it.")
-    minimum_points: int = Field(
-        default=8, ge=3, title="Minimum points", description="With fewer points in either part the verdict is unknown."
+    minimum_points: MinimumPoints = Field(
+        default=8, description="With fewer points in either part the verdict is unknown."
     )
 
     @model_validator(mode="after")
@@ -40,24 +37,19 @@ class ChangePointParams(SidedParams):
         return self
 
 
-class ChangePoint(Rolling):
+class ChangePoint(RollingHistory):
     """Bad while the last minutes differ from the hours before in level or in spread.
 
     Use it for what should stay as it is, deployments above all: latency after a release, memory, a rate that became
     jittery or frozen. The level is the median, the spread 1.4826 times the MAD, at least 1 % of the median; single
-    outliers do not count. Bad until the change is older than half of the history. From: two-window tests for change,
-    Basseville and Nikiforov, Detection of Abrupt Changes (1993), with robust statistics.
+    outliers do not count. Direction and minimum effect hold for both: high means up, and wider. Bad until the change
+    is older than half of the history. From: two-window tests for change, Basseville and Nikiforov, Detection of
+    Abrupt Changes (1993), with robust statistics.
     """
 
     name = "change_point"
     label = "Change point"
     Params = ChangePointParams
-
-    def window_s(self, params: registry.Params) -> float:
-        return cast(ChangePointParams, params).window_s
-
-    def step_s(self, params: registry.Params) -> float:
-        return cast(ChangePointParams, params).step_s
 
     def look(self, window: Matrix, params: registry.Params) -> Opinion:
         asked = cast(ChangePointParams, params)
@@ -68,8 +60,8 @@ class ChangePoint(Rolling):
         half = np.where(enough, half, np.nan)
         moved = share_of(sided(now.median - before.median, asked.direction), half)
         ratio = now.scale / before.scale
-        wider = np.abs(np.log(ratio)) / np.log(asked.spread_factor)
-        matters = np.maximum(now.scale, before.scale) >= asked.minimum_effect
+        wider = sided(np.log(ratio), asked.direction) / np.log(asked.spread_factor)
+        matters = np.abs(now.scale - before.scale) >= asked.minimum_effect
         wider = np.where(np.isfinite(wider) & matters, wider, 0.0)
         wider = np.where(enough & (asked.watch != "level"), wider, 0.0)
         scores = np.where(enough, np.maximum(0.0 if asked.watch == "spread" else moved, wider), np.nan)

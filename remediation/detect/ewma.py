@@ -7,37 +7,23 @@ from pydantic import Field
 
 from remediation import registry
 from remediation.detect.baseline import MEAN_TO_SIGMA, RELATIVE_FLOOR
-from remediation.detect.rolling import TINY_S, Opinion, Rolling, SidedParams, ends, share_of, sided
+from remediation.detect.rolling import TINY_S, Opinion, RollingHistory, ends, share_of, sided
+from remediation.detect.sided import BaselineParams, Limit
 from remediation.detect.wording import number
 from remediation.series import Floats, Matrix
 
 
-class EwmaParams(SidedParams):
-    limit: float = Field(
-        default=8.0, gt=0, title="Limit", description="Standard deviations of the smoothed value that are bad."
-    )
+class EwmaParams(BaselineParams):
+    limit: Limit = Field(default=8.0, description="Standard deviations of the smoothed value that are bad.")
     smoothing_s: float = Field(
         default=60.0,
         gt=0,
         title="Smoothing (seconds)",
         description="Time constant of the smoothed value: longer sees smaller but lasting moves.",
     )
-    window_s: float = Field(
-        default=3600.0, gt=0, title="History (seconds)", description="How far back normal is learnt."
-    )
-    step_s: float = Field(default=15.0, gt=0, title="Step (seconds)", description="Time between two points of it.")
-    skip_s: float = Field(
-        default=60.0,
-        ge=0,
-        title="Skip (seconds)",
-        description="The newest part, left out of what normal is learnt from.",
-    )
-    minimum_points: int = Field(
-        default=30, ge=3, title="Minimum points", description="With fewer points of history the verdict is unknown."
-    )
 
 
-class Ewma(Rolling):
+class Ewma(RollingHistory):
     """Bad while a smoothed value is farther from the level of the past than chance explains.
 
     Use it for small moves that last, in series without a daily rhythm: error rates, latencies, queue lengths. The level
@@ -49,12 +35,6 @@ class Ewma(Rolling):
     name = "ewma"
     label = "EWMA control band"
     Params = EwmaParams
-
-    def window_s(self, params: registry.Params) -> float:
-        return cast(EwmaParams, params).window_s
-
-    def step_s(self, params: registry.Params) -> float:
-        return cast(EwmaParams, params).step_s
 
     def look(self, window: Matrix, params: registry.Params) -> Opinion:
         asked = cast(EwmaParams, params)

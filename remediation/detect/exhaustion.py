@@ -7,6 +7,7 @@ from pydantic import Field, model_validator
 
 from remediation import registry
 from remediation.detect.rolling import Opinion, Rolling, middle_of
+from remediation.detect.sided import MinimumEffect
 from remediation.detect.wording import MAX_SCORE, number
 from remediation.series import Floats, Matrix
 
@@ -26,6 +27,10 @@ class ExhaustionParams(registry.Params):
     )
     within_s: float = Field(
         default=86_400.0, gt=0, title="Within (seconds)", description="Bad when the limit is nearer than this in time."
+    )
+    minimum_effect: MinimumEffect = Field(
+        default=0.0,
+        description="A trend that comes to less over the history is none, however steady. In the unit of the query.",
     )
     daily: bool = Field(
         default=False,
@@ -52,9 +57,10 @@ class Exhaustion(Rolling):
 
     Use it for what fills up or runs out: disks, inodes, connections, certificates, quotas. The slope is the median of
     the slopes between all pairs of points (with a daily rhythm: pairs whole days apart), so that a third of the points
-    may be wrong; where less than 65 % of the slopes agree there is no trend, and all is well. Less than a
-    quarter of the history is unknown. Score: the time allowed over the time left. From: Theil (1950) and Sen (1968);
-    predict_linear of PromQL asks the same with least squares, which one outlier can turn.
+    may be wrong; where less than 65 % of the slopes agree, or all of it comes to less than the minimum effect, there
+    is no trend, and all is well. Less than a quarter of the history is unknown. Score: the time allowed over the time
+    left. From: Theil (1950) and Sen (1968); predict_linear of PromQL asks the same with least squares, which one
+    outlier can turn.
     """
 
     name = "exhaustion"
@@ -77,7 +83,8 @@ class Exhaustion(Rolling):
         level = values if asked.daily else middle_of(points - slope[:, None] * times)
         sign = 1.0 if asked.reached == "rising" else -1.0
         left = sign * (asked.limit - level)
-        pace = np.where(agreement >= STEADY, sign * slope, 0.0)
+        moved = np.abs(slope) * _span(window.times, history)
+        pace = np.where((agreement >= STEADY) & (moved >= asked.minimum_effect), sign * slope, 0.0)
         seconds = np.where(left <= 0, 0.0, np.where(pace > 0, left / np.where(pace > 0, pace, 1.0), np.inf))
         over = sign * (asked.limit - values) <= 0
         scores = np.where(over, MAX_SCORE, asked.within_s / np.maximum(seconds, asked.within_s / MAX_SCORE))

@@ -8,19 +8,21 @@ from pydantic import Field
 
 from remediation import registry
 from remediation.detect.baseline import MAD_TO_SIGMA
-from remediation.detect.rolling import Opinion, Rolling, SidedParams, ends, middle_of, share_of, sided
+from remediation.detect.rolling import Opinion, RollingHistory, ends, middle_of, share_of, sided
+from remediation.detect.sided import HistoryParams, Limit
 from remediation.detect.wording import number
 from remediation.series import Labels, Matrix
 
 
-class PeerParams(SidedParams):
+class PeerParams(HistoryParams):
+    limit: Limit = Field(default=6.0, description="Scales (robust standard deviations) from the siblings' median.")
+    window_s: float = Field(
+        default=300.0, ge=0, title="History (seconds)", description="Compared are the medians of this time."
+    )
     by: list[str] = Field(
         default_factory=list,
         title="Siblings share",
         description="Labels that siblings have in common, such as job; without any, all series are siblings.",
-    )
-    limit: float = Field(
-        default=6.0, gt=0, title="Limit", description="Scales (robust standard deviations) from the siblings' median."
     )
     tolerance: float = Field(
         default=0.1, ge=0, title="Tolerance", description="A scale is at least this share of the siblings' median."
@@ -28,13 +30,9 @@ class PeerParams(SidedParams):
     minimum_peers: int = Field(
         default=3, ge=2, title="Minimum siblings", description="With fewer others the verdict is unknown."
     )
-    window_s: float = Field(
-        default=300.0, ge=0, title="History (seconds)", description="Compared are the medians of this time."
-    )
-    step_s: float = Field(default=15.0, gt=0, title="Step (seconds)", description="Time between two points of it.")
 
 
-class Peer(Rolling):
+class Peer(RollingHistory):
     """Bad while one instance behaves unlike its siblings.
 
     Use it for what is shared out evenly: requests, errors, latency or memory of the replicas of a service. What all
@@ -46,9 +44,6 @@ class Peer(Rolling):
     name = "peer"
     label = "Peer outlier"
     Params = PeerParams
-
-    def window_s(self, params: registry.Params) -> float:
-        return cast(PeerParams, params).window_s
 
     def step_s(self, params: registry.Params) -> float:
         return cast(PeerParams, params).step_s if self.window_s(params) else 0.0

@@ -6,18 +6,21 @@ import numpy as np
 from pydantic import Field
 
 from remediation import registry
-from remediation.detect.rolling import Opinion, Rolling, SidedParams, sided
+from remediation.detect.rolling import Opinion, RollingHistory, sided
+from remediation.detect.sided import History, HistoryParams, Limit, Step
 from remediation.detect.wording import number
 from remediation.series import Floats, Matrix
 
 
-class RateOfChangeParams(SidedParams):
-    limit: float = Field(
+class RateOfChangeParams(HistoryParams):
+    limit: Limit = Field(
         default=0.5,
-        gt=0,
-        title="Limit",
         description="Change over the time below that is bad: in the unit of the query, or as a share (0.5 is half).",
     )
+    window_s: History = Field(
+        default=900.0, title="Over (seconds)", description="The time over which the change is measured."
+    )
+    step_s: Step = 60.0
     relative: bool = Field(
         default=True, title="As a share", description="Whether the limit is a share of the value before."
     )
@@ -26,13 +29,9 @@ class RateOfChangeParams(SidedParams):
         title="Counter",
         description="The value only counts up: what it fell by at a restart is not a change. Not with shares.",
     )
-    window_s: float = Field(
-        default=900.0, gt=0, title="Over (seconds)", description="The time over which the change is measured."
-    )
-    step_s: float = Field(default=60.0, gt=0, title="Step (seconds)", description="Time between two points of it.")
 
 
-class RateOfChange(Rolling):
+class RateOfChange(RollingHistory):
     """Bad while the value changed by more than the limit within the given time.
 
     Use it where the level may be anything but must not jump or crumble: queue length, stock, members of a cluster,
@@ -45,12 +44,6 @@ class RateOfChange(Rolling):
     label = "Rate of change"
     Params = RateOfChangeParams
 
-    def window_s(self, params: registry.Params) -> float:
-        return cast(RateOfChangeParams, params).window_s
-
-    def step_s(self, params: registry.Params) -> float:
-        return cast(RateOfChangeParams, params).step_s
-
     def look(self, window: Matrix, params: registry.Params) -> Opinion:
         asked = cast(RateOfChangeParams, params)
         history = np.where(np.isfinite(window.values), window.values, np.nan)
@@ -59,11 +52,12 @@ class RateOfChange(Rolling):
         before = np.take_along_axis(history, first[:, None], axis=1)[:, 0]
         covered = window.times[-1] - window.times[first]
         change = _increase(history) if asked.counter else window.values[:, -1] - before
-        stretched = change * asked.window_s / np.where(covered > 0, covered, np.nan)
         relative = asked.relative and not asked.counter
         allowed = asked.limit * np.abs(before) if relative else np.full(len(before), asked.limit)
-        allowed = np.maximum(allowed, asked.minimum_effect)
-        away = sided(stretched, asked.direction)
+        # The minimum effect is about the move that was seen, not about what it comes to over all of the time.
+        stretch = asked.window_s / np.where(covered > 0, covered, np.nan)
+        allowed = np.maximum(allowed, np.nan_to_num(asked.minimum_effect * stretch))
+        away = sided(change * stretch, asked.direction)
         scores = np.where(allowed > 0, away / np.where(allowed > 0, allowed, 1.0), np.where(away == 0, 0.0, np.nan))
         scores = np.where(covered >= asked.window_s / 2, scores, np.nan)
         reach = allowed * covered / asked.window_s

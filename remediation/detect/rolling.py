@@ -6,32 +6,18 @@ import dataclasses
 from abc import abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal
+from typing import cast
 
 import numpy as np
-from pydantic import Field
 
 from remediation import registry
 from remediation.detect.base import Band, Detector, Verdicts, codes_of, last_points
+from remediation.detect.sided import HistoryParams
 from remediation.detect.wording import NO_SAMPLE, bounded
 from remediation.series import Floats, Matrix
 
 TINY_S = 1e-6
 """Times are sums of steps: what lies exactly on a border counts as there."""
-
-
-class SidedParams(registry.Params):
-    """What several detectors ask alike."""
-
-    direction: Literal["high", "low", "both"] = Field(
-        default="both", title="Direction", description="Whether values that are too high, too low or both are bad."
-    )
-    minimum_effect: float = Field(
-        default=0.0,
-        ge=0,
-        title="Minimum effect",
-        description="Smaller distances from what is expected are never bad, however odd. In the unit of the query.",
-    )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -85,6 +71,16 @@ class Rolling(Detector):
         first = np.searchsorted(matrix.times, matrix.times[-1] - self.window_s(params) - TINY_S)
         values = matrix.values[:, first:]
         return self.look(dataclasses.replace(matrix, times=matrix.times[first:], values=values), params)
+
+
+class RollingHistory(Rolling):
+    """A rolling detector whose parameters say how long its history is."""
+
+    def window_s(self, params: registry.Params) -> float:
+        return cast(HistoryParams, params).window_s
+
+    def step_s(self, params: registry.Params) -> float:
+        return cast(HistoryParams, params).step_s
 
 
 def sided(away: Floats, direction: str) -> Floats:

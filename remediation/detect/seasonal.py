@@ -7,17 +7,18 @@ from pydantic import Field, model_validator
 
 from remediation import registry
 from remediation.detect import baseline
-from remediation.detect.rolling import TINY_S, Opinion, Rolling, SidedParams, ends, share_of, sided
+from remediation.detect.rolling import TINY_S, Opinion, RollingHistory, ends, share_of, sided
+from remediation.detect.sided import History, HistoryParams, Limit, Step
 from remediation.detect.wording import number
 from remediation.series import Floats, Matrix
 
 DAY_S, WEEK_S = 86_400.0, 604_800.0
 
 
-class SeasonalParams(SidedParams):
-    limit: float = Field(
-        default=6.0, gt=0, title="Limit", description="Scales (robust standard deviations) from usual that are bad."
-    )
+class SeasonalParams(HistoryParams):
+    limit: Limit = Field(default=6.0, description="Scales (robust standard deviations) from usual that are bad.")
+    window_s: History = Field(default=4 * WEEK_S, ge=2 * DAY_S)
+    step_s: Step = 900.0
     around_s: float = Field(
         default=1800.0,
         gt=0,
@@ -25,10 +26,6 @@ class SeasonalParams(SidedParams):
         title="Around (seconds)",
         description="How far before and after the same time of day points count as comparable.",
     )
-    window_s: float = Field(
-        default=4 * WEEK_S, ge=2 * DAY_S, title="History (seconds)", description="How far back normal is learnt."
-    )
-    step_s: float = Field(default=900.0, gt=0, title="Step (seconds)", description="Time between two points of it.")
     minimum_days: int = Field(
         default=3,
         ge=2,
@@ -45,7 +42,7 @@ class SeasonalParams(SidedParams):
         return self
 
 
-class Seasonal(Rolling):
+class Seasonal(RollingHistory):
     """Bad while the newest value is far from what it was at the same time of earlier days.
 
     Use it for what follows people's day: traffic, logins, orders, load. Compares with the same time of the same weekday
@@ -57,12 +54,6 @@ class Seasonal(Rolling):
     name = "seasonal"
     label = "Seasonal baseline"
     Params = SeasonalParams
-
-    def window_s(self, params: registry.Params) -> float:
-        return cast(SeasonalParams, params).window_s
-
-    def step_s(self, params: registry.Params) -> float:
-        return cast(SeasonalParams, params).step_s
 
     def look(self, window: Matrix, params: registry.Params) -> Opinion:
         asked = cast(SeasonalParams, params)

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from typing import Literal, Self, cast
+from typing import Self, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,40 +10,15 @@ from remediation import registry
 from remediation.detect import baseline
 from remediation.detect.base import Band, Detector, Verdicts, codes_of, last_points
 from remediation.detect.baseline import Normal
+from remediation.detect.rolling import ends, sided
+from remediation.detect.sided import BaselineParams, Limit
 from remediation.detect.wording import NO_SAMPLE, bounded, number
 from remediation.series import Floats, Matrix
 from remediation.states import Code
 
 
-class ZscoreParams(registry.Params):
-    limit: float = Field(
-        default=6.0,
-        gt=0,
-        title="Limit",
-        description="Scales (robust standard deviations) from the median that are bad.",
-    )
-    direction: Literal["high", "low", "both"] = Field(
-        default="both", title="Direction", description="Whether values that are too high, too low or both are bad."
-    )
-    minimum_effect: float = Field(
-        default=0.0,
-        ge=0,
-        title="Minimum effect",
-        description="Smaller distances from the median are never bad, however rare. In the unit of the query.",
-    )
-    window_s: float = Field(
-        default=3600.0, gt=0, title="History (seconds)", description="How far back normal is learnt."
-    )
-    step_s: float = Field(default=15.0, gt=0, title="Step (seconds)", description="Time between two points of it.")
-    skip_s: float = Field(
-        default=60.0,
-        ge=0,
-        title="Skip (seconds)",
-        description="The newest part of the history is left out, so that a fault under way does not become normal.",
-    )
-    minimum_points: int = Field(
-        default=30, ge=3, title="Minimum points", description="With fewer points of history the verdict is unknown."
-    )
+class ZscoreParams(BaselineParams):
+    limit: Limit = Field(default=6.0, description="Scales (robust standard deviations) from the median that are bad.")
 
     @model_validator(mode="after")
     def _must_fit(self) -> Self:
@@ -87,13 +62,14 @@ class Zscore(Detector):
         history = matrix.values[:, first[-1] : last[-1]] if matrix.times.size else np.empty((len(values), 0))
         normal = baseline.normal(history)
         half = _allowed(normal, asked)
-        away = _away(values, normal.median, asked)
+        with np.errstate(invalid="ignore"):
+            away = sided(values - normal.median, asked.direction)
         # Nothing but zero so far, and now something else: rare, but nobody knows how much is much.
         scaleless = (half == 0) & (values != normal.median)
         known = ~np.isnan(values) & ~np.isnan(half) & ~scaleless
         with np.errstate(over="ignore"):  # a half that is nearly nothing: the score is cut below anyway
             scores = np.divide(away, half, out=np.zeros_like(away), where=half > 0)
-        lower, upper = _ends(normal, half, asked)
+        lower, upper = ends(normal.median, half, asked.direction)
         codes = codes_of(known & (half > 0) & (away > half), known)
         return Verdicts(
             labels=matrix.labels,
@@ -112,7 +88,7 @@ class Zscore(Detector):
         lower, upper = np.full((2, *matrix.values.shape), np.nan)
         for at, row in enumerate(matrix.values):
             normal = baseline.normal(baseline.windows(row, first, last))
-            lower[at], upper[at] = _ends(normal, _allowed(normal, asked), asked)
+            lower[at], upper[at] = ends(normal.median, _allowed(normal, asked), asked.direction)
         return Band(lower=lower, upper=upper)
 
 
@@ -120,22 +96,6 @@ def _allowed(normal: Normal, asked: ZscoreParams) -> Floats:
     """How far from the median a value may be (N,); NaN where there are too few points to say."""
     half = np.maximum(asked.limit * normal.scale, asked.minimum_effect)
     return np.where(normal.count >= asked.minimum_points, half, np.nan)
-
-
-@np.errstate(invalid="ignore")
-def _away(values: Floats, median: Floats, asked: ZscoreParams) -> Floats:
-    """The distance from the median in the direction that is watched."""
-    away = values - median
-    found: Floats = {"high": away, "low": -away, "both": np.abs(away)}[asked.direction]
-    return found
-
-
-def _ends(normal: Normal, half: Floats, asked: ZscoreParams) -> tuple[Floats, Floats]:
-    """Lower and upper end of what is expected; infinite on a side that nobody watches, NaN where nothing is known."""
-    nothing = np.isnan(half)
-    lower = normal.median - half if asked.direction != "high" else np.where(nothing, np.nan, -np.inf)
-    upper = normal.median + half if asked.direction != "low" else np.where(nothing, np.nan, np.inf)
-    return lower, upper
 
 
 def _reasons(
