@@ -8,22 +8,25 @@ from typing import Any
 
 from django import forms
 from django.contrib import messages
-from django.core.exceptions import PermissionDenied
+from django.core.exceptions import PermissionDenied, ValidationError
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.utils import timezone
 
 from dashboard.pages.answers import person
 from remediation import matchers, registry
+from remediation.admin.conditions import Blocks
 from remediation.admin.params import ParamsForm
 from remediation.backtest import job
-from remediation.backtest.run import fitting_playbook
+from remediation.backtest.run import edited, fitting_playbook
 from remediation.exceptions import HomeostatError, MatcherError, QueryRefused
 from remediation.models import Backtest, Playbook, Rule
 from remediation.observe.clients import client_for
 
 RANGES = (("3600", "1 h"), ("21600", "6 h"), ("86400", "1 d"), ("604800", "7 d"), ("custom", "From, to"))
 LONGEST = timedelta(days=31)
+FURTHER = ("conditions", "need", "traffic_query", "minimum_traffic")
+"""What else of an edited rule comes along from its form in the admin; it is not edited here."""
 TRIED = ("query", "detector", "interval_s", "for_s", "keep_firing_for_s")
 """What of a rule can be tried otherwise than it is saved, beside the detector's parameters."""
 
@@ -53,11 +56,19 @@ class BacktestForm(forms.Form):
     detector = forms.ChoiceField(
         choices=lambda: [(name, name) for name in registry.detectors()], widget=forms.HiddenInput
     )
+    further = forms.JSONField(required=False, widget=forms.HiddenInput)
     interval_s = forms.FloatField(min_value=1, label="Interval (s)", help_text="Between two evaluations.")
     for_s = forms.FloatField(min_value=0, label="For (s)", help_text="Bad this long before it fires.")
     keep_firing_for_s = forms.FloatField(
         min_value=0, label="Keep firing for (s)", help_text="Good this long before it is over."
     )
+
+    def clean_further(self) -> dict[str, Any]:
+        """A field that nobody types into: whatever is not as this page wrote it is left out."""
+        given = self.cleaned_data["further"]
+        kinds = {"conditions": list, "need": str, "traffic_query": str, "minimum_traffic": int | float}
+        found = given.items() if isinstance(given, dict) else ()
+        return {name: value for name, value in found if name in kinds and isinstance(value, kinds[name])}
 
     def clean(self) -> dict[str, Any]:
         cleaned = super().clean() or {}
@@ -89,12 +100,27 @@ def backtest(request: HttpRequest, pk: int) -> HttpResponse:
     else:
         draft = request.POST if request.method == "POST" else {}
         shown = {name: draft.get(name, _saved(rule, name)) for name in TRIED}
-        form = BacktestForm(initial=shown | {"playbook": fitting, "range": "21600"})
+        form = BacktestForm(initial=shown | {"playbook": fitting, "range": "21600", "further": _further(rule, draft)})
         params = _params_form(rule, str(shown["detector"]), draft or None)
     past = Backtest.objects.filter(rule=rule).select_related("playbook").defer("result")[:10]
     context = {"page": "rules", "rule": rule, "form": form, "params": params, "fitting": fitting, "past": past}
-    context["detector"] = form["detector"].value()
+    context |= {"detector": form["detector"].value(), "further": form["further"].value() not in (None, "", "null")}
     return render(request, "backtest/form.html", context)
+
+
+def _further(rule: Rule, draft: Mapping[str, Any]) -> dict[str, Any] | None:
+    """The further conditions and the traffic of a draft where they are not as saved; None otherwise."""
+    blocks = Blocks("conditions", rule.conditions, draft)
+    try:
+        found = {
+            "conditions": [] if blocks.wrong else blocks.value,
+            "need": str(draft["need"]).strip() or "all",
+            "traffic_query": str(draft["traffic_query"]).strip(),
+            "minimum_traffic": float(draft["minimum_traffic"] or 0),
+        }
+    except (KeyError, ValueError):
+        return None
+    return found if found != {name: getattr(rule, name) for name in FURTHER} else None
 
 
 def _saved(rule: Rule, name: str) -> str:
@@ -132,10 +158,11 @@ def _understood(rule: Rule, form: BacktestForm) -> bool:
 
 def _start(request: HttpRequest, rule: Rule, form: BacktestForm, params: ParamsForm) -> HttpResponse:
     asked = form.cleaned_data
-    wanted = {"params": params.value()} | {name: asked[name] for name in TRIED}
-    saved = {"params": rule.params} | {name: getattr(rule, name) for name in TRIED} | {"query": rule.query.strip()}
+    wanted = {"params": params.value()} | {name: asked[name] for name in TRIED} | (asked["further"] or {})
+    saved = {name: getattr(rule, name) for name in ("params", *TRIED, *FURTHER)} | {"query": rule.query.strip()}
     changes = {name: value for name, value in wanted.items() if value != saved[name]}
     try:
+        edited(rule, changes).clean()
         row = job.start(
             rule,
             changes=changes,
@@ -145,7 +172,7 @@ def _start(request: HttpRequest, rule: Rule, form: BacktestForm, params: ParamsF
             by=person(request).username,
             now=timezone.now(),
         )
-    except HomeostatError as error:
-        messages.error(request, str(error))
+    except (HomeostatError, ValidationError) as error:
+        messages.error(request, " ".join(error.messages) if isinstance(error, ValidationError) else str(error))
         return redirect("backtest", pk=rule.pk)
     return redirect("backtest-result", pk=row.pk)

@@ -15,6 +15,7 @@ from django.utils import timezone
 from django.views.decorators.http import require_GET, require_POST
 
 from dashboard.pages.answers import conflict, person
+from dashboard.pages.backtest import FURTHER
 from dashboard.pages.words import expected, number, span, verb_word
 from remediation.backtest import job
 from remediation.backtest.outcome import SIMULATED
@@ -61,6 +62,9 @@ def _changes(row: Backtest) -> list[tuple[str, str, str]]:
     for name, value in row.changes.items():
         if name in ("query", "detector"):
             found.append((name, saved[name], value))
+            continue
+        if name in FURTHER:
+            found.append((name.replace("_", " "), "as saved", "as edited"))
             continue
         if name != "params":
             found.append((name.removesuffix("_s").replace("_", " "), span(saved[name]), span(value)))

@@ -6,6 +6,7 @@ from typing import Any
 
 from django.contrib import admin
 from django.http import HttpRequest
+from django.templatetags.static import static
 
 TITLES = {"site_title": "Homeostat", "site_header": "Homeostat", "site_subheader": "Configuration", "site_url": "/"}
 # The accent of the pages (#3b4fd0, in the dark #6f83ff) in unfold's steps.
@@ -52,6 +53,7 @@ def extra_context(context: dict[str, Any], request: HttpRequest) -> dict[str, An
         **context,
         **TITLES,
         "site_symbol": "cardiology",
+        "site_favicons": [{"rel": "icon", "href": static("remediation/icon.svg"), "type": "image/svg+xml"}],
         "colors": colors,
         "sidebar_navigation": navigation(context.get("available_apps") or [], request.path),
     }

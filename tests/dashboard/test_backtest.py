@@ -171,6 +171,23 @@ def test_a_draft_from_the_admin_fills_the_form_in_and_starts_nothing(
     assert (row.changes["detector"], row.changes["params"]) == ("zscore", {"direction": "low"})
 
 
+def test_further_conditions_of_a_draft_are_tried_as_edited(client: Client, rule: Rule, rung: list[int]) -> None:
+    client.force_login(factories.a_user("operator"))
+    own = {"query": "vector(1)", "detector": "absent"}
+    draft = {"draft": "1", "conditions-count": "1", "need": "any", "traffic_query": "", "minimum_traffic": ""}
+    draft |= {f"conditions-0-{name}": value for name, value in own.items()} | {"conditions-0-params-of": "absent"}
+    page = client.post(f"/rules/{rule.pk}/backtest/", draft)
+    further = page.context["form"]["further"].value()
+    assert "as they were edited" in page.content.decode()
+    client.post(f"/rules/{rule.pk}/backtest/", asked(further=further))
+    row = Backtest.objects.get()
+    assert row.changes == {"conditions": [own | {"params": {}}], "need": "any"}
+    assert row.as_rule().conditions == row.changes["conditions"]
+    assert client.get(f"/backtests/{row.pk}/").status_code == 200
+    senseless = client.post(f"/rules/{rule.pk}/backtest/", asked(further='{"need": "many"}'), follow=True)
+    assert Backtest.objects.count() == 1 and senseless.context["messages"]
+
+
 def test_a_viewer_reads_and_starts_nothing(client: Client, rule: Rule, rung: list[int]) -> None:
     row = a_backtest(rule)
     client.force_login(factories.a_user("viewer"))
