@@ -57,6 +57,9 @@ def check_plugins() -> Found:
 
     for rule in Rule.objects.all():
         yield from _plugin(f"Rule {rule}", registry.detector, rule.detector, rule.params)
+        for at, one in enumerate(rule.conditions, start=2):
+            name, params = one.get("detector", ""), one.get("params", {})
+            yield from _plugin(f"Condition {at} of rule {rule}", registry.detector, name, params)
     for target in Target.objects.select_related("service"):
         yield from _plugin(f"Target {target} of {target.service}", registry.backend, target.backend, target.params)
     for step in Step.objects.select_related("playbook"):

@@ -94,6 +94,15 @@ def test_detector_that_is_not_installed(source: Source) -> None:
     assert text.startswith("Rule R: there is no detector named 'crystal_ball'; installed: ")
 
 
+def test_conditions_of_a_rule_are_looked_at_as_well(source: Source) -> None:
+    gone = {"query": "up", "detector": "gone"}
+    unfit = {"query": "up", "detector": "threshold", "params": {"op": ">"}}
+    Rule.objects.create(name="Odd", source=source, query="up", detector="absent", conditions=[gone, unfit])
+    texts = [text for _, text in found()]
+    assert "Condition 2 of rule Odd: there is no detector named 'gone'" in texts[0]
+    assert "Condition 3 of rule Odd: its parameters do not fit any more" in texts[1]
+
+
 def test_backend_and_verb_that_are_not_installed(source: Source, cart: Service) -> None:
     rule(source)
     target(cart, "old", backend="mainframe")
