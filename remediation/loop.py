@@ -15,7 +15,7 @@ from django.db import transaction
 from django.db.models import F, Q, QuerySet, Sum
 from django.utils import timezone
 
-from remediation import conf, deciding, episodes, evaluation, repair, trust
+from remediation import breakers, conf, deciding, episodes, evaluation, repair, sealing, storms, trust
 from remediation.doorbell import ring
 from remediation.exceptions import ConfigurationError, ObserveError
 from remediation.judging import asking
@@ -248,6 +248,7 @@ def _remediation(pk: int) -> Remediation | None:
 def sweep(*, now: datetime | None = None) -> int:
     """Find what no doorbell announced, or whose time has come. Returns how many were rung for."""
     now = now or timezone.now()
+    _hold(now)
     # What is due further ahead than anything here ever waits was written by a clock that has since been set back.
     astray = Q(due_at__gt=now + repair.LONGEST_WAIT, state__in=repair.SHORT_WAITS)
     due = Remediation.objects.filter(Q(due_at__lte=now) | astray, state__in=REMEDIATION_LIVE).order_by("due_at")[:500]
@@ -264,9 +265,20 @@ def sweep(*, now: datetime | None = None) -> int:
     for pk in waiting.values_list("pk", flat=True)[:500]:
         rung += ring("reconcile", incident_id=pk, expires_s=30)
     _now_and_then(now)
+    sealing.seal(now)
     with transaction.atomic():
         Heartbeat.beat("reconcile", now=now, every_s=conf.SWEEP_S, detail={"rung": rung})
     return rung
+
+
+def _hold(now: datetime) -> None:
+    """What holds automation moves on before anything is rung for. Whatever breaks here stops nothing else: a storm or
+    a breaker that is not ended in time holds."""
+    for move in (storms.look, breakers.rest):
+        try:
+            move(now=now)
+        except Exception:
+            log.exception("%s.%s failed", move.__module__, move.__name__)
 
 
 def _now_and_then(now: datetime) -> None:

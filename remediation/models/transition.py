@@ -12,7 +12,7 @@ from django.db import models, transaction
 from remediation.exceptions import HomeostatError
 from remediation.models.incident import Incident
 from remediation.models.remediation import Remediation, RemediationTarget
-from remediation.signals import transitioned
+from remediation.signals import moving, transitioned
 from remediation.states import REMEDIATION_LIVE
 
 HOMEOSTAT = "homeostat"
@@ -76,6 +76,7 @@ def change(
             # What follows an end must not hang on a doorbell: the sweep finds this.
             open_there = Incident.objects.filter(pk=row.incident_id, state="firing", needs_person=False)
             open_there.update(decide_at=now)
+        moving.send(type(row), row=row, to=str(to), now=now, reason=reason)
         record(row, to, now=now, reason=reason, actor=actor, facts=facts, from_state=row.state)
     for name, value in fields.items():
         setattr(row, name, value)

@@ -6,10 +6,11 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from remediation import conf
-from remediation.decide.guards.base import Situation, ask_all, refusals
+from remediation.decide import approval
+from remediation.decide.guards.base import Situation, ask_all, for_person, refusals
 from remediation.deciding import call_person
 from remediation.doorbell import ring_after_commit
-from remediation.models import Approval, Remediation, change
+from remediation.models import Remediation, change
 from remediation.shadow import watch
 from remediation.states import Autonomy
 from remediation.states import RemediationState as R
@@ -29,7 +30,8 @@ def gate(row: Remediation, *, now: datetime) -> None:
     if refused:
         hold(row, answers, refused, now=now)
         return
-    if row.autonomy == Autonomy.AUTO:
+    wanted = for_person(answers, passed=True)
+    if row.autonomy == Autonomy.AUTO and not wanted:
         if change(row, R.READY, now=now, reason="every guard lets it pass", guards=answers, due_at=now):
             ring_after_commit("act", remediation_id=row.pk)
         return
@@ -39,25 +41,27 @@ def gate(row: Remediation, *, now: datetime) -> None:
             ring_after_commit("act", remediation_id=row.pk)
         return
     expires = row.expires_at or now + timedelta(seconds=row.step.approval_ttl_s if row.step else 900)
-    change(row, R.AWAITING_APPROVAL, now=now, reason=_asks(row), guards=answers, expires_at=expires, due_at=expires)
+    change(
+        row, R.AWAITING_APPROVAL, now=now, reason=_asks(row, wanted), guards=answers, expires_at=expires, due_at=expires
+    )
 
 
-def _asks(row: Remediation) -> str:
+def _asks(row: Remediation, wanted: str) -> str:
     people = "one person" if row.approvals_needed == 1 else f"{row.approvals_needed} people"
-    return f"every guard lets it pass; {people} must approve"
+    return f"{wanted or 'every guard lets it pass'}; {people} must approve"
 
 
 def approved(row: Remediation) -> bool:
-    """Whether enough people signed exactly this plan."""
-    given = row.approvals.filter(answer=Approval.Answer.APPROVE, digest=row.digest).count()
-    return given >= row.approvals_needed
+    """Whether enough people signed exactly this plan, and still may."""
+    return approval.enough(row)
 
 
 def hold(row: Remediation, answers: list[dict[str, Any]], refused: str, *, now: datetime) -> None:
-    """Wait. A spent budget is for a person as well: whatever comes back that often is not repaired by this step."""
-    spent = next((one for one in answers if one["guard"] == "budget" and not one["passed"]), None)
-    if spent is not None:
-        call_person(row.incident, f"{row} is held: {spent['reason']}", now=now)
+    """Wait. A spent budget is for a person as well, and so is flapping: whatever comes back that often is not repaired by
+    this step."""
+    wanted = for_person(answers, passed=False)
+    if wanted:
+        call_person(row.incident, f"{row} is held: {wanted}", now=now)
     due = now + timedelta(seconds=conf.GATE_RECHECK_S)
     if row.state == R.GATED:
         Remediation.objects.filter(pk=row.pk, state=R.GATED).update(guards=answers, reason=refused, due_at=due)

@@ -11,7 +11,7 @@ from typing import Any
 from django.db import connection, transaction
 
 from remediation import registry
-from remediation.models import Incident, Remediation
+from remediation.models import Incident, Remediation, Target
 from remediation.registry import Plugin
 
 log = logging.getLogger(__name__)
@@ -19,7 +19,8 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, kw_only=True)
 class Situation:
-    """What a guard looks at. `step` is the step as the plan fixed it."""
+    """What a guard looks at. `step` is the step as the plan fixed it; one that was planned by an older version lacks
+    what came later."""
 
     now: datetime
     incident: Incident
@@ -34,14 +35,24 @@ class Situation:
     def target_ids(self) -> list[int]:
         return [target["id"] for target in self.remediation.plan["targets"]]
 
+    @property
+    def targets(self) -> list[Target]:
+        """The plan's targets as they are now; one that was deleted is missing."""
+        return list(Target.objects.filter(pk__in=self.target_ids).order_by("pk"))
+
 
 @dataclass(frozen=True, kw_only=True)
 class Answer:
-    """Whether it lets the action pass, why, and the numbers behind it."""
+    """Whether it lets the action pass, why, and the numbers behind it.
+
+    needs_person: where it passes, only with the approval of a person, whatever the autonomy is; where it does not,
+    waiting will not mend it, so a person is called.
+    """
 
     passed: bool
     reason: str
     numbers: dict[str, Any] = field(default_factory=dict)
+    needs_person: bool = False
 
 
 class Guard(Plugin, ABC):
@@ -66,6 +77,7 @@ def ask_all(situation: Situation) -> list[dict[str, Any]]:
                 "passed": answer.passed,
                 "reason": answer.reason,
                 "numbers": answer.numbers,
+                "needs_person": answer.needs_person,
             }
         )
     return answers
@@ -77,6 +89,12 @@ def _ask(guard: Guard, situation: Situation) -> Answer:
         return guard.ask(situation)
     with transaction.atomic():
         return guard.ask(situation)
+
+
+def for_person(answers: list[dict[str, Any]], *, passed: bool) -> str:
+    """Why a person is needed, by the guards that let it pass or by those that do not; empty when nobody is."""
+    wanted = [one for one in answers if one.get("needs_person") and one["passed"] == passed]
+    return "; ".join(one["reason"] for one in wanted)
 
 
 def refusals(answers: list[dict[str, Any]]) -> str:

@@ -1,0 +1,29 @@
+"""The same fault comes and goes."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from remediation import conf
+from remediation.decide.guards.base import Answer, Guard, Situation
+from remediation.models import Incident
+
+
+class FlappingGuard(Guard):
+    """What fires again and again was not repaired, or never was broken: a person looks at the fault, or at the rule."""
+
+    name = "flapping"
+    label = "Flapping"
+
+    def ask(self, situation: Situation) -> Answer:
+        incident, window_s = situation.incident, conf.FLAPPING_WINDOW_S
+        # Those that ended while pending are what the rule's `for` is there to leave out.
+        fired = Incident.objects.filter(
+            rule=incident.rule_id,
+            fingerprint=incident.fingerprint,
+            fired_at__gt=situation.now - timedelta(seconds=window_s),
+        ).count()
+        reason = f"fired {fired} times in the last {window_s / 60:.0f} min, {conf.FLAPPING_TIMES} allowed"
+        numbers = {"fired": fired, "allowed": conf.FLAPPING_TIMES, "window_s": window_s}
+        steady = fired <= conf.FLAPPING_TIMES
+        return Answer(passed=steady, reason=reason, numbers=numbers, needs_person=not steady)
