@@ -10,7 +10,7 @@ from django.db import transaction
 
 from remediation import condition, doorbell, judging, loop, registry
 from remediation.observe import kept, window
-from remediation.repair import effect
+from remediation.repair import effect, rollout, undo
 from tests.remediation.world import LedgerBackend, World
 
 
@@ -32,5 +32,7 @@ def world(db: None, monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
         def now() -> datetime:
             return made.now
 
-    monkeypatch.setattr(effect, "timezone", Clock)
+    for module in (effect, undo):
+        monkeypatch.setattr(module, "timezone", Clock)
+    monkeypatch.setattr(rollout, "sleep", made.sleep)
     yield made

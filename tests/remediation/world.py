@@ -22,12 +22,12 @@ from remediation.models import Incident, Playbook, Remediation, Rule, Service, S
 from remediation.observe.base import Question
 from remediation.registry import Params
 from remediation.series import Labels, Matrix
-from remediation.targets.base import Attempt, Backend, Effect, Facts, Restartable, TargetRef
+from remediation.targets.base import Attempt, Backend, Effect, Facts, Restartable, Scalable, TargetRef
 
 START = datetime(2026, 1, 1, 12, 0, tzinfo=UTC)
 
 
-class LedgerBackend(Backend, Restartable):
+class LedgerBackend(Backend, Restartable, Scalable):
     """A fake runtime: it writes every effect down and does what the test says."""
 
     name = "ledger"
@@ -37,6 +37,8 @@ class LedgerBackend(Backend, Restartable):
     def __init__(self) -> None:
         self.effects: list[str] = []
         self.pids: dict[str, int] = {}
+        self.sizes: dict[str, int] = {}
+        self.keys: list[str] = []
         self.answer: Callable[[TargetRef], None] = lambda target: None
 
     def state(self, target: TargetRef, *, timeout_s: float = 5.0) -> Facts:
@@ -51,8 +53,25 @@ class LedgerBackend(Backend, Restartable):
     def restart(self, target: TargetRef, attempt: Attempt) -> Effect:
         self.answer(target)
         self.effects.append(target.name)
+        self.keys.append(attempt.key)
         self.pids[target.name] = self.pids.get(target.name, 100) + 1
         return Effect(output=f"restarted, pid {self.pids[target.name]}")
+
+    def limits(self, target: TargetRef) -> tuple[int, int]:
+        return 1, 9
+
+    def size(self, target: TargetRef, *, timeout_s: float = 5.0) -> int:
+        return self.sizes.setdefault(target.name, 2)
+
+    def resize_text(self, target: TargetRef, size: int) -> str:
+        return f"scale {target.name} to {size}"
+
+    def resize(self, target: TargetRef, size: int, attempt: Attempt) -> Effect:
+        self.answer(target)
+        self.effects.append(f"{target.name}={size}")
+        self.keys.append(attempt.key)
+        self.sizes[target.name] = size
+        return Effect(output=f"{size} run")
 
     def refuse(self, target: TargetRef) -> None:
         raise EffectNotStarted("connection refused")
@@ -69,6 +88,9 @@ class World:
     now: datetime = START
     samples: dict[str, dict[str, float]] = field(default_factory=dict)
     down: str = ""
+    label: str = "target"
+    """The label that names a series."""
+    while_asleep: Callable[[], None] = lambda: None
     bells: deque[tuple[str, dict[str, int]]] = field(default_factory=deque)
 
     # --- what is outside ---
@@ -78,7 +100,7 @@ class World:
         if self.down:
             raise SourceFailed(self.down)
         values = self.samples.get(question.query, {})
-        labels: tuple[Labels, ...] = tuple({"target": name} for name in values)
+        labels: tuple[Labels, ...] = tuple({self.label: name} for name in values)
         numbers = np.array([[value] for value in values.values()], dtype=float).reshape(len(values), 1)
         return Matrix(labels=labels, times=np.array([now]), values=numbers, now=now, reach_s=0.0)
 
@@ -118,6 +140,13 @@ class World:
             loop.evaluate(rule.pk, now=self.now)
         loop.sweep(now=self.now)
         self.answer_bells()
+
+    def sleep(self, seconds: float) -> None:
+        """In the place of a worker's time.sleep: what happens meanwhile, happens."""
+        self.now += timedelta(seconds=seconds)
+        self.while_asleep()
+        for rule in Rule.objects.all():
+            loop.evaluate(rule.pk, now=self.now)
 
     def ticks(self, count: int) -> None:
         for _ in range(count):
