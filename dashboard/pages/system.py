@@ -1,4 +1,4 @@
-"""System: whether Homeostat itself is well: its sources, stages, configuration and versions."""
+"""System: whether Homeostat itself is well: its sources, stages, configuration and versions, and what holds it."""
 
 from __future__ import annotations
 

@@ -24,8 +24,8 @@ ACCENT = {
     "950": "oklch(25% .08 275)",
 }
 NAVIGATION = (
-    ("Configuration", ("source", "ingesttoken", "service", "target", "rule", "playbook")),
-    ("Record", ("incident", "remediation", "decision", "transition", "freeze", "alert")),
+    ("Configuration", ("source", "ingesttoken", "service", "target", "rule", "playbook", "maintenancewindow")),
+    ("Record", ("incident", "remediation", "decision", "transition", "freeze", "breaker", "storm", "alert")),
     ("People", ("user", "group")),
 )
 ICONS = {
@@ -39,7 +39,10 @@ ICONS = {
     "remediation": "build",
     "decision": "gavel",
     "transition": "history",
+    "maintenancewindow": "construction",
     "freeze": "ac_unit",
+    "breaker": "electric_bolt",
+    "storm": "thunderstorm",
     "alert": "notifications",
     "user": "person",
     "group": "group",

@@ -6,7 +6,9 @@ from typing import Any
 
 from django.contrib.auth.models import Group, Permission
 
-EDITABLE = ("source", "service", "target", "rule", "playbook", "step", "ingesttoken")
+EDITABLE = ("source", "service", "target", "rule", "playbook", "step", "ingesttoken", "maintenancewindow")
+
+RECORD = ("incident", "remediation", "transition", "decision", "freeze", "breaker", "storm", "alert")
 
 ROLES: dict[str, tuple[str, ...]] = {
     "viewer": (),
@@ -16,7 +18,7 @@ ROLES: dict[str, tuple[str, ...]] = {
         "operate",
         "approve",
         *(f"{verb}_{model}" for model in EDITABLE for verb in ("add", "change", "delete", "view")),
-        *(f"view_{model}" for model in ("incident", "remediation", "transition", "decision", "freeze", "alert")),
+        *(f"view_{model}" for model in RECORD),
     ),
 }
 

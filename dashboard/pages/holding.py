@@ -1,0 +1,73 @@
+"""What holds automation: freezes, storms, breakers, maintenance and targets that are switched off; part of System."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from django.contrib import messages
+from django.contrib.auth.decorators import permission_required
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404
+from django.urls import reverse
+from django.utils import timezone
+from django.views.decorators.http import require_POST
+
+from dashboard.live.fragments import Context, fragment
+from dashboard.pages.answers import back_to, conflict, person
+from remediation import conf
+from remediation.decide import automation, windows
+from remediation.exceptions import ConfigurationError, Conflict
+from remediation.models import Breaker, Freeze, MaintenanceWindow, Storm, Target
+
+SHOWN = 100
+TOPICS = ("freeze", "storm", "breaker", "maintenance", "target", "catalogue")
+
+
+@dataclass(frozen=True, kw_only=True)
+class WindowView:
+    """A window that holds now, that comes next, or (wrong) that cannot be read and therefore holds."""
+
+    window: MaintenanceWindow
+    now: windows.Occurrence | None = None
+    next: windows.Occurrence | None = None
+    wrong: str = ""
+
+
+@fragment("holding", "system/_holding.html", topics=TOPICS, every_s=5)
+def holding(_: str) -> Context:
+    now = timezone.now()
+    rest = timedelta(seconds=conf.BREAKER_REST_S)
+    breakers = Breaker.objects.exclude(state=Breaker.State.CLOSED).select_related("playbook", "service")
+    views = list(_windows(now))
+    return {
+        "freezes": list(Freeze.active(now=now, anywhere=True).select_related("service").order_by("at")[:SHOWN]),
+        "storms": list(Storm.objects.filter(ended_at=None).select_related("source")[:SHOWN]),
+        "breakers": [(row, row.changed_at + rest) for row in breakers.order_by("changed_at")[:SHOWN]],
+        "windows": [view for view in views if view.now or view.wrong],
+        "coming": sorted((view for view in views if view.next), key=lambda view: view.next and view.next.start)[:5],
+        "targets": list(Target.objects.exclude(automation_off="").select_related("service")[:SHOWN]),
+    }
+
+
+def _windows(now: datetime) -> Iterator[WindowView]:
+    rows = MaintenanceWindow.objects.filter(enabled=True).select_related("service").order_by("pk")
+    for window in rows[:SHOWN]:
+        try:
+            yield WindowView(window=window, now=windows.occurrence(window, now), next=windows.upcoming(window, now))
+        except ConfigurationError as error:
+            yield WindowView(window=window, wrong=str(error))
+
+
+@require_POST
+@permission_required("remediation.approve", raise_exception=True)
+def switch_on(request: HttpRequest, pk: int) -> HttpResponse:
+    """Let automation touch a target again."""
+    target = get_object_or_404(Target.objects.select_related("service"), pk=pk)
+    try:
+        automation.switch_on(target, by=person(request).username, now=timezone.now())
+    except Conflict as error:
+        return conflict(request, message=str(error), back=reverse("system"))
+    messages.success(request, f"Automation may act on {target} of {target.service} again.")
+    return back_to(request, "system")

@@ -1,0 +1,92 @@
+"""System says what holds automation, and a person who may lets it act on a target again."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from django.test import Client
+
+from remediation.models import Breaker, MaintenanceWindow, Storm, Target, Transition
+from tests.dashboard import factories
+
+pytestmark = pytest.mark.django_db
+
+EVIL = "<img src=x onerror=alert(1)>"
+
+
+def shown(client: Client) -> str:
+    pieces = client.get("/live/fragments/?key=holding").json()["fragments"]
+    return str(pieces[0]["html"])
+
+
+@pytest.fixture
+def target() -> Target:
+    service = factories.a_service("cart")
+    off = {"automation_off": f"undo failed {EVIL}", "automation_off_at": datetime.now(UTC)}
+    return Target.objects.create(service=service, name="cart-1", backend="supervisord", **off)
+
+
+@pytest.fixture
+def viewer(client: Client) -> Client:
+    client.force_login(factories.a_user("viewer"))
+    return client
+
+
+def test_nothing_holds_and_it_says_so(viewer: Client) -> None:
+    assert "Nothing: inside the limits" in shown(viewer)
+    assert "What holds automation" in viewer.get("/system/").content.decode()
+
+
+def test_everything_that_holds_is_named_with_its_reason(viewer: Client, target: Target) -> None:
+    now = datetime.now(UTC)
+    rule = factories.a_rule(target.service)
+    playbook = factories.a_remediation(factories.an_incident(rule)).playbook
+    Breaker.objects.create(
+        playbook=playbook, position=1, service=target.service, state="open", reason="3 bad in a row", changed_at=now
+    )
+    Breaker.objects.create(playbook=playbook, position=2, service=target.service, state="closed", changed_at=now)
+    Storm.objects.create(source=rule.source, began_at=now, last_at=now, reason="40 of 100 series went bad")
+    hour = timedelta(hours=1)
+    MaintenanceWindow.objects.create(name="Database move", starts_at=now - hour, ends_at=now + hour)
+    MaintenanceWindow.objects.create(name="Later", starts_at=now + hour, ends_at=now + 2 * hour)
+    MaintenanceWindow.objects.create(name="Odd", starts_at=now, weekdays="mon", begins="10:00", timezone="Mars/Olympus")
+    html = shown(viewer)
+    for words in (
+        "3 bad in a row",
+        "40 of 100 series went bad",
+        "Database move",
+        "Next maintenance: Later",
+        "undo failed",
+    ):
+        assert words in html
+    assert "there is no time zone" in html  # what cannot be read holds, and is not what breaks the page
+    assert "step 2" not in html
+    assert EVIL not in html
+
+
+def test_approver_lets_automation_act_on_a_target_again(client: Client, target: Target) -> None:
+    client.force_login(factories.a_user("approver"))
+    path = f"/system/targets/{target.pk}/automation/"
+    assert client.get(path).status_code == 405
+    assert client.post(path).status_code == 302
+    target.refresh_from_db()
+    assert (target.automation_off, target.automation_off_at) == ("", None)
+    line = Transition.objects.get(kind="target")
+    assert (line.to_state, line.actor.startswith("approver")) == ("automation on", True)
+    assert "undo failed" in line.reason
+    assert client.post(path).status_code == 409
+    assert Transition.objects.filter(kind="target").count() == 1
+
+
+@pytest.mark.parametrize("group", ["viewer", "operator"])
+def test_others_may_not(client: Client, target: Target, group: str) -> None:
+    client.force_login(factories.a_user(group))
+    assert client.post(f"/system/targets/{target.pk}/automation/").status_code == 403
+    target.refresh_from_db()
+    assert target.automation_off
+
+
+def test_nobody_is_sent_to_sign_in(client: Client, target: Target) -> None:
+    answer = client.post(f"/system/targets/{target.pk}/automation/")
+    assert (answer.status_code, "/login/" in answer.headers["Location"]) == (302, True)
