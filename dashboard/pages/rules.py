@@ -21,7 +21,7 @@ SHOWN = 300
 @dataclass(frozen=True, kw_only=True)
 class RuleRow:
     rule: Rule
-    status: RuleStatus | None
+    status: RuleStatus
     firing: int
     pending: int
     blind: str
@@ -34,8 +34,7 @@ class RuleRow:
             return "unknown"
         if self.firing or self.pending:
             return "firing" if self.firing else "pending"
-        unknown = self.status is not None and self.status.unknown
-        return "unknown" if unknown else "ok"
+        return "unknown" if self.status.unknown else "ok"
 
 
 def rules(request: HttpRequest) -> HttpResponse:
@@ -61,7 +60,7 @@ def _urgency(row: RuleRow) -> tuple[int, str]:
 def _row(rule: Rule, now: datetime) -> RuleRow:
     return RuleRow(
         rule=rule,
-        status=getattr(rule, "status", None),
+        status=getattr(rule, "status", None) or RuleStatus(rule=rule),  # not evaluated yet
         firing=getattr(rule, "firing", 0),
         pending=getattr(rule, "pending", 0),
         blind=health.blindness(rule, now) if rule.enabled else "",

@@ -66,6 +66,11 @@ def test_an_incident_shows_what_it_was_judged_by(operator: Client) -> None:
     assert "All 3 conditions" in text_of(operator, path)
 
 
+def test_a_rule_that_was_not_evaluated_yet_is_listed(operator: Client) -> None:
+    factories.a_rule(factories.a_service(), "Fresh").status.delete()
+    assert re.search(r"Fresh critical .* never", text_of(operator, "/rules/"))
+
+
 def test_a_rule_that_asks_nothing_more_shows_nothing_more(operator: Client) -> None:
     rule = factories.a_rule(factories.a_service())
     for path in ["/rules/", *paths(rule)]:
