@@ -43,6 +43,12 @@ def state(value: str, label: str = "") -> SafeString:
 
 
 @register.simple_tag
+def autonomy_state(value: str) -> SafeString:
+    """How far a playbook may go alone, with its own shape: what asks first is not an ok."""
+    return state(f"autonomy {value}")
+
+
+@register.simple_tag
 def when(at: datetime | float | None, never: str = "never") -> SafeString | str:
     """A time. Written as it is, so that the piece stays the same; the page and the browser make it relative."""
     if at is None or at == 0:
