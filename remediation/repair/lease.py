@@ -48,7 +48,7 @@ class Lease:
         mine = Remediation.objects.filter(pk=self.row.pk, state=self.state, fence=self.fence, lease_until__gt=now)
         return bool(mine.update(lease_until=lease, due_at=lease))
 
-    def begin(self, target: Target, batch: tuple[int, ...], *, first: bool) -> str:
+    def begin(self, target: Target, *, first: bool) -> str:
         """Commit the intent of one call. Why it must not begin; empty when it may.
 
         Every further call is an effect like the first: freeze and guards are asked in the transaction that commits it.
@@ -57,14 +57,14 @@ class Lease:
         if not first and is_draining():
             return ENDS
         with transaction.atomic():
-            if not first and (refused := self._refused(batch)):
+            if not first and (refused := self._refused()):
                 return f"held: {refused}"
             if not self.renew():
                 return LOST
             self._hold(target).update(effect_started_at=self.clock())
         return ""
 
-    def _refused(self, batch: tuple[int, ...]) -> str:
+    def _refused(self) -> str:
         lock(self.row)
         self.row.incident.refresh_from_db()
         situation = Situation(now=self.clock(), incident=self.row.incident, remediation=self.row)

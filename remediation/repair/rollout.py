@@ -78,9 +78,8 @@ class Rollout:
 
     def _run(self, batch: Work, *, first: bool) -> bool:
         """One batch, call by call. Returns whether all of it took place."""
-        ids = tuple(target.pk for target, _ in batch)
         for target, call in batch:
-            self.stopped = self.lease.begin(target, ids, first=first and not self.done)
+            self.stopped = self.lease.begin(target, first=first and not self.done)
             if self.stopped or not self._call(target, call):
                 return False
         return True

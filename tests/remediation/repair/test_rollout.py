@@ -308,4 +308,4 @@ def test_lease_that_was_taken_over_is_not_renewed_and_nothing_is_reported(world:
     target = Target.objects.get(name="app-1")
     mine.end(target, effect.execution.Carried(outcome="done", output="late"))
     assert not RemediationTarget.objects.exclude(effect_ended_at=None).exists()
-    assert mine.begin(target, (target.pk,), first=True) == lease.LOST
+    assert mine.begin(target, first=True) == lease.LOST
