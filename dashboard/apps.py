@@ -7,6 +7,8 @@ class DashboardConfig(AppConfig):
     name = "dashboard"
 
     def ready(self) -> None:
-        from dashboard.live import publish  # noqa: PLC0415 - needs loaded models
+        from dashboard import signing_in  # noqa: PLC0415 - needs loaded models
+        from dashboard.live import publish  # noqa: PLC0415
 
         publish.connect()
+        signing_in.connect()

@@ -5,6 +5,8 @@ from typing import Any
 from django.conf import settings
 from django.http import HttpRequest
 
+from dashboard import signing_in
+
 CAPABILITIES = {"can-approve": "remediation.approve", "can-operate": "remediation.operate"}
 """Classes on <body> that show the buttons a person may use. The server asks again: hiding is a courtesy, no lock."""
 
@@ -18,4 +20,5 @@ def capabilities(request: HttpRequest) -> str:
     if user is None or not user.is_authenticated:
         return ""
     held = [name for name, permission in CAPABILITIES.items() if user.has_perm(permission)]
+    held += [] if signing_in.lately(request) else ["session-old"]
     return " ".join([*held, "can-edit"] if user.is_staff else held)

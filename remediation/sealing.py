@@ -14,7 +14,8 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from django.db import IntegrityError, transaction
-from django.db.models import Min, QuerySet
+from django.db.models import Min, QuerySet, Subquery
+from django.db.models.functions import Coalesce
 
 from remediation.canonical import canonical
 from remediation.models import Seal, Transition
@@ -76,9 +77,8 @@ def unsealed(*, whole: bool = False) -> QuerySet[Transition]:
     rows = Transition.objects.filter(seal__isnull=True)
     if whole:
         return rows
-    number, _ = head()
-    behind = Seal.objects.filter(number=number - LOOKED_BACK).values_list("transition_id", flat=True).first()
-    return rows.filter(pk__gt=behind) if behind else rows
+    behind = Seal.objects.order_by("-number").values("transition_id")[LOOKED_BACK : LOOKED_BACK + 1]
+    return rows.filter(pk__gt=Coalesce(Subquery(behind), 0))
 
 
 def oldest_unsealed() -> datetime | None:
@@ -169,6 +169,12 @@ def late(*, now: datetime) -> Iterator[Fault]:
     """Lines that should have had a seal for long."""
     for line in unsealed(whole=True).filter(at__lt=now - SOON).order_by("pk")[:100]:
         yield Fault(number=0, text=f"{_named(line)} has no seal")
+
+
+def exported(one: Link) -> dict[str, Any]:
+    """One line of an export: what the hash was made of, and the hash."""
+    line = said(one.line) if one.line else {"id": one.transition_id, "deleted": True}
+    return {"number": one.number, "hash": one.hash, "sealed_at": one.at.isoformat(), "line": line}
 
 
 def _missing(first: int, last: int) -> str:

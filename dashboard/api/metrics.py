@@ -16,6 +16,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 from prometheus_client.registry import Collector
 
 from dashboard.settings import env
+from remediation import sealing
 from remediation.models import Freeze, Heartbeat, Incident, Remediation, RuleStatus, Source
 from remediation.states import REMEDIATION_LIVE
 
@@ -63,6 +64,7 @@ class Knowledge(Collector):
         yield from self.work()
         yield from self.rules()
         yield from self.sources()
+        yield from self.audit()
 
     def describe(self) -> list[Metric]:
         """Nothing: else registering would already ask the database."""
@@ -100,6 +102,12 @@ class Knowledge(Collector):
         yield waiting
         frozen = Freeze.active(now=self.now, anywhere=True).count()
         yield GaugeMetricFamily("homeostat_freezes", "Freezes that hold now.", value=frozen)
+
+    def audit(self) -> Iterator[Metric]:
+        number, _ = sealing.head()
+        yield GaugeMetricFamily("homeostat_audit_seals", "Links of the chain over history; never falls.", value=number)
+        waits = self.since(sealing.oldest_unsealed())
+        yield GaugeMetricFamily("homeostat_audit_unsealed_seconds", "Age of the oldest line without.", value=waits)
 
     def rules(self) -> Iterator[Metric]:
         at = GaugeMetricFamily(

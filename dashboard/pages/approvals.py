@@ -15,9 +15,11 @@ from django.urls import reverse
 from django.utils import timezone
 from django.views.decorators.http import require_POST
 
+from dashboard import signing_in
 from dashboard.live.fragments import Context, fragment
 from dashboard.pages import plans
 from dashboard.pages.answers import conflict, person
+from dashboard.pages.login import locked_text
 from remediation.decide import approval
 from remediation.exceptions import Conflict, NotAllowed
 from remediation.models import Approval, Remediation
@@ -32,8 +34,8 @@ def approvals(request: HttpRequest) -> HttpResponse:
 
 
 def _asked() -> QuerySet[Remediation]:
-    rows = Remediation.objects.filter(state=RemediationState.AWAITING_APPROVAL).order_by("expires_at", "pk")
-    return rows.select_related("incident__service", "incident__rule", "playbook").prefetch_related("approvals__user")
+    rows = _related().filter(state=RemediationState.AWAITING_APPROVAL).order_by("expires_at", "pk")
+    return rows.prefetch_related("approvals__user", "playbook__versions")
 
 
 @fragment("approvals", "approvals/_list.html", topics=("remediation",), every_s=5)
@@ -53,16 +55,49 @@ def answered(_: str) -> Context:
 @require_POST
 @permission_required("remediation.approve", raise_exception=True)
 def approve(request: HttpRequest, pk: int) -> HttpResponse:
-    row = get_object_or_404(Remediation, pk=pk)
-    digest = request.POST.get("digest", "")
-    call = partial(approval.approve, row, user=person(request), digest=digest, now=timezone.now())
+    """Sign a plan. A risky one asks for the name of what it acts on, and for the password where that was long ago."""
+    row = get_object_or_404(_related(), pk=pk)
+    digest, typed = request.POST.get("digest", ""), request.POST.get("target", "").replace("\x00", "")[:REASON_LENGTH]
+    if missing := _missing(request, row, typed):
+        return missing
+    call = partial(approval.approve, row, user=person(request), digest=digest, now=timezone.now(), typed=typed)
     return _answer(request, call, f"Approved: {row.verb} {row.target_names}.")
+
+
+def _related() -> QuerySet[Remediation]:
+    return Remediation.objects.select_related(
+        "incident__service", "incident__rule", "incident__rule_version", "incident__taken_by", "playbook"
+    )
+
+
+def _missing(request: HttpRequest, row: Remediation, typed: str) -> HttpResponse | None:
+    """The form once more, when the risky step it approves needs something that it did not bring."""
+    user = person(request)
+    answerable = row.state == RemediationState.AWAITING_APPROVAL and user.username not in approval.barred(row)
+    if not (answerable and approval.is_risky(row)):
+        return None  # told what is wrong with it by approve itself
+    if not approval.confirms(row, typed):
+        wrong = f"“{typed}” is not what it acts on" if typed.strip() else "The name of what it acts on is missing"
+        return _once_more(request, row, typed, f"{wrong}. Type {row.target_names}, exactly as it is written.", 400)
+    password = request.POST.get("password", "")
+    if signing_in.lately(request) or (password and signing_in.again(request, password)):
+        return None
+    until = signing_in.locked_until(user.username, now=timezone.now())
+    if until is not None:
+        return _once_more(request, row, typed, locked_text((until - timezone.now()).total_seconds()), 429)
+    why = "That is not your password." if password else "You signed in a while ago: this step asks for your password."
+    return _once_more(request, row, typed, why, 403)
+
+
+def _once_more(request: HttpRequest, row: Remediation, typed: str, why: str, status: int) -> HttpResponse:
+    context = {"page": "approvals", "plan": plans.view_of(row), "typed": typed, "why": why}
+    return render(request, "approvals/once_more.html", context, status=status)
 
 
 @require_POST
 @permission_required("remediation.approve", raise_exception=True)
 def reject(request: HttpRequest, pk: int) -> HttpResponse:
-    row = get_object_or_404(Remediation, pk=pk)
+    row = get_object_or_404(_related(), pk=pk)
     digest, reason = request.POST.get("digest", ""), request.POST.get("reason", "").replace("\x00", "").strip()
     call = partial(
         approval.reject, row, user=person(request), digest=digest, reason=reason[:REASON_LENGTH], now=timezone.now()

@@ -21,7 +21,9 @@ from dashboard.live import publish
 from dashboard.live.fragments import Context, fragment
 from dashboard.pages import plans, rows, story
 from dashboard.pages.answers import conflict, person
-from dashboard.pages.words import expected
+from dashboard.pages.words import expected, span
+from remediation.decide import takeover
+from remediation.decide.again import was_asked
 from remediation.episodes import close_by_hand
 from remediation.exceptions import Conflict, HomeostatError
 from remediation.history import history
@@ -54,7 +56,8 @@ def incident(request: HttpRequest, pk: int) -> HttpResponse:
 def _found(argument: str) -> Incident | None:
     if not argument.isdecimal():
         return None
-    incidents = Incident.objects.select_related("rule", "rule_version", "service", "acknowledged_by", "decision")
+    related = ("rule", "rule_version", "service", "acknowledged_by", "taken_by", "decision")
+    incidents = Incident.objects.select_related(*related)
     return incidents.filter(pk=int(argument)).first()
 
 
@@ -68,6 +71,8 @@ def head(argument: str) -> Context | None:
         "incident": row,
         "expected": expected(row.lower, row.upper),
         "blind": blind,
+        "on_it": takeover.holder(row, now=timezone.now()) if row.open else "",
+        "lengths": [(seconds, span(seconds)) for seconds in takeover.LENGTHS_S],
         "closable": row.open and (blind or not row.rule.enabled),
     }
 
@@ -78,12 +83,14 @@ def repair(argument: str) -> Context | None:
     row = _found(argument)
     if row is None:
         return None
-    remediations = row.remediations.select_related("incident__service", "incident__rule", "playbook")
-    views = [plans.view_of(one) for one in remediations.prefetch_related("approvals__user").order_by("-pk")]
+    related = ("incident__service", "incident__rule", "incident__rule_version", "incident__taken_by", "playbook")
+    remediations = row.remediations.select_related(*related).prefetch_related("approvals__user", "playbook__versions")
+    views = [plans.view_of(one) for one in remediations.order_by("-pk")]
     decision = getattr(row, "decision", None)
     over_unhelped = decision is not None and not row.open and decision.outcome == Outcome.HELD
     nothing = over_unhelped or (decision is not None and decision.outcome in (Outcome.NOTHING, Outcome.ATTACHED))
-    return {"incident": row, "plans": views, "decision": decision, "nothing": nothing}
+    asked_again = was_asked([views[0].row]) if views else False
+    return {"incident": row, "plans": views, "decision": decision, "nothing": nothing, "asked_again": asked_again}
 
 
 @fragment("incident-story", "incident/_story.html", topics=("incident:{}",), every_s=2)

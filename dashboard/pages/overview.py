@@ -64,7 +64,12 @@ def attention(_: str) -> Context:
         .exclude(pk__in=[row.incident_id for row in asking])
         .select_related("rule", "service")
     )
-    return {"asking": asking, "needy": list(needy[:OPEN_ROWS])}
+    on_it = Incident.objects.filter(taken_until__gt=timezone.now()).exclude(state=IncidentState.RESOLVED)
+    return {
+        "asking": asking,
+        "needy": list(needy[:OPEN_ROWS]),
+        "on_it": list(on_it.exclude(taken_by=None).select_related("rule", "taken_by").order_by("taken_until")),
+    }
 
 
 @fragment("open", "overview/_open.html", topics=("incident", "remediation"), every_s=5)

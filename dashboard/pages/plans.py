@@ -8,9 +8,13 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
+from django.utils import timezone
+
 from dashboard.pages.words import NOTHING, number, span, state_word
+from remediation.decide import approval, takeover
+from remediation.decide.ladder import UNANSWERED
 from remediation.models import Approval, Remediation
-from remediation.states import REMEDIATION_LIVE, RemediationState, Verdict
+from remediation.states import REMEDIATION_LIVE, IncidentState, RemediationState, Verdict
 from remediation.verify.recovery import judge
 
 
@@ -78,6 +82,13 @@ class PlanView:
     undo: str
     given: int
     approvals: Sequence[Approval]
+    risky: bool
+    """Asks for the name of what it acts on to be typed, and for a fresh sign-in."""
+    barred: Sequence[str]
+    """Who may not approve it, each with why."""
+    on_it: str
+    """Who repairs it by hand at the moment."""
+    can_ask_again: bool
 
     @property
     def asks(self) -> bool:
@@ -113,6 +124,7 @@ def view_of(row: Remediation) -> PlanView:
     needed = int(plan.get("verify", {}).get("good_samples", 1))
     backends = sorted({str(target.get("backend", "")) for target in plan.get("targets", [])} - {""})
     service = row.incident.service
+    asks = row.state == RemediationState.AWAITING_APPROVAL
     return PlanView(
         row=row,
         targets=row.target_names,
@@ -125,8 +137,12 @@ def view_of(row: Remediation) -> PlanView:
         good_needed=needed,
         verify=_verify_text(plan.get("verify", {})),
         undo="; ".join(dict.fromkeys(call.undo for call in calls if call.undo)),
-        given=sum(1 for one in approvals if one.answer == Approval.Answer.APPROVE and one.digest == row.digest),
+        given=len(approval.signatures(row)) if asks and approvals else 0,
         approvals=approvals,
+        risky=approval.is_risky(row),
+        barred=[f"{name}, who {what}" for name, what in approval.barred(row).items()] if asks else [],
+        on_it=takeover.holder(row.incident, now=timezone.now()) if asks else "",
+        can_ask_again=row.state in UNANSWERED and row.incident.state == IncidentState.FIRING,
     )
 
 

@@ -39,6 +39,10 @@ INCIDENT_SAYS: Mapping[str, str] = {
     "firing": "Firing",
     "resolved": "Resolved",
     "acknowledged": "Acknowledged",
+    "taken": "On it by hand: automation holds",
+    "prolonged": "On it by hand for longer",
+    "handed back": "Handed back: automation goes on",
+    "asked again": "Asked for again",
     "needs a person": "A person is needed",
     "verdict unknown": "Cannot be seen: the verdict is unknown",
     "verdict ok": "Back in its normal range",
@@ -144,7 +148,11 @@ def _of_note(note: Note) -> Entry:
 
 def latest(limit: int) -> list[Entry]:
     """The last things that happened anywhere, newest first."""
-    rows = list(Transition.objects.select_related("incident__rule", "incident__service").order_by("-pk")[:limit])
+    rows = list(
+        Transition.objects.exclude(kind="login")
+        .select_related("incident__rule", "incident__service")
+        .order_by("-pk")[:limit]
+    )
     remediations = Remediation.objects.in_bulk([row.object_id for row in rows if row.kind == "remediation"])
     rules = Rule.objects.in_bulk([row.object_id for row in rows if row.kind == "rule"])
     return [_event(row, remediations, rules) for row in rows]

@@ -11,6 +11,7 @@ from django.db import transaction
 from remediation import condition, doorbell, judging, loop, registry
 from remediation.observe import kept, window
 from remediation.repair import effect, rollout, undo
+from tests.remediation.threaded import threaded_database  # noqa: F401 - a fixture
 from tests.remediation.world import LedgerBackend, World
 
 

@@ -75,16 +75,10 @@ class Command(TeachingCommand):
             seen += 1
             found += [f"link {fault.number}: {fault.text}" for fault in wrong]
             if write is not None:
-                write(json.dumps(exported(link)) + "\n")
+                write(json.dumps(sealing.exported(link)) + "\n")
             if seen % PROGRESS_EVERY == 0:
                 self.say.write(f"  {seen} links ...")
         return seen, found
-
-
-def exported(link: sealing.Link) -> dict[str, Any]:
-    """One line of an export: what the hash was made of, and the hash."""
-    line = sealing.said(link.line) if link.line else {"id": link.transition_id, "deleted": True}
-    return {"number": link.number, "hash": link.hash, "sealed_at": link.at.isoformat(), "line": line}
 
 
 def _before(since: datetime | None) -> tuple[int, str]:

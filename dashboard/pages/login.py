@@ -1,0 +1,36 @@
+"""The door."""
+
+from __future__ import annotations
+
+from django.contrib.auth.forms import AuthenticationForm
+from django.contrib.auth.views import LoginView
+from django.core.exceptions import ValidationError
+from django.http import HttpResponse
+from django.utils import timezone
+
+from dashboard import signing_in
+from dashboard.pages.words import span
+
+
+class SignInForm(AuthenticationForm):
+    def get_invalid_login_error(self) -> ValidationError:
+        now = timezone.now()
+        until = signing_in.locked_until(self.cleaned_data.get("username") or "", now=now)
+        if until is None:
+            return ValidationError("That user name and password do not fit. Both are case-sensitive.", code="invalid")
+        return ValidationError(locked_text((until - now).total_seconds()), code="locked")
+
+
+class SignIn(LoginView):
+    template_name = "account/login.html"
+    authentication_form = SignInForm
+
+    def form_invalid(self, form: AuthenticationForm) -> HttpResponse:
+        answer = super().form_invalid(form)
+        if form.has_error("__all__", "locked"):
+            answer.status_code = 429
+        return answer
+
+
+def locked_text(seconds: float) -> str:
+    return f"Too many wrong passwords: this user name is locked for another {span(max(1, round(seconds)))}."
