@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from copy import deepcopy
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +19,7 @@ from django.utils import timezone
 from remediation.admin import versions
 from remediation.exceptions import ConfigurationError
 from remediation.models import Playbook, Rule, Service, Source, Step
+from remediation.models.playbook import STEP_FIELDS
 from remediation.models.rule import UNUSED, VERSIONED
 from remediation.signals import edited
 
@@ -89,7 +91,7 @@ def _restore_rule(rule: Rule, body: dict[str, Any]) -> None:
         if body.get(name) is not None and not model._default_manager.filter(pk=body[name]).exists():
             raise ConfigurationError(f"its {name.removesuffix('_id')} was deleted.")
     for name in VERSIONED:
-        setattr(rule, name, body.get(name, UNUSED.get(name)))
+        setattr(rule, name, body.get(name, deepcopy(UNUSED.get(name))))
     rule.full_clean()
     rule.save()
 
@@ -102,8 +104,9 @@ def _restore_playbook(playbook: Playbook, body: dict[str, Any]) -> None:
     steps = {step.position: step for step in playbook.steps.all()}
     for item in body["steps"]:
         step = steps.pop(item["position"], None) or Step(playbook=playbook)
-        for name, value in item.items():
-            setattr(step, name, value)
+        usual = Step()
+        for name in STEP_FIELDS:  # what the version leaves out was as usual
+            setattr(step, name, item.get(name, getattr(usual, name)))
         step.full_clean()
         step.save()
     Step.objects.filter(pk__in=[step.pk for step in steps.values()]).delete()

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from django.test import Client
 
+from remediation.admin import outside
 from remediation.models import Incident, Rule, Service, Source, Transition
 from tests.remediation.admin.conftest import errors, told
 
@@ -269,3 +270,37 @@ def test_list_shows_state_and_is_few_queries(admin: Client, source: Source, djan
         Rule.objects.create(name=f"R{number}", source=source, query="up", detector="threshold")
     with django_assert_max_num_queries(20):
         assert admin.get("/admin/remediation/rule/?q=R1").status_code == 200
+
+
+def test_further_conditions_and_traffic_are_asked_as_well(source: Source) -> None:
+    rule = Rule(
+        name="R",
+        source=source,
+        query="up",
+        detector="threshold",
+        params={"op": "<", "value": 1},
+        conditions=[
+            {"query": "up", "detector": "absent", "params": {}},
+            {"query": "nothing", "detector": "threshold", "params": {"op": ">", "value": 0}},
+        ],
+        traffic_query="bad(",
+        minimum_traffic=1,
+    )
+    found = outside.ask_rule(rule, now=1e9)
+    assert [(doubt.field, doubt.code, doubt.insist) for doubt in found.doubts] == [
+        ("conditions", "empty", True),
+        ("traffic_query", "refused", False),
+    ]
+    assert found.doubts[0].text.startswith("Condition 3: The query matches no series")
+    assert found.series == 1
+
+
+def test_doubts_about_a_further_condition_are_said_at_it(admin: Client, source: Source) -> None:
+    own = {"query": "nothing", "detector": "threshold", "params-of": "threshold", "params-op": ">", "params-value": "0"}
+    block = {f"conditions-0-{name}": value for name, value in own.items()}
+    fields = form(
+        source, **block | {"conditions-count": "1", "need": "all", "traffic_query": "", "minimum_traffic": ""}
+    )
+    assert list(errors(admin.post(ADD, fields))) == ["conditions"]
+    admin.post(ADD, fields | {"insist": "conditions:empty"})
+    assert Rule.objects.get().conditions[0]["query"] == "nothing"
