@@ -113,11 +113,11 @@ def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="python -m bench.evaluate", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--full", action="store_true", help="the largest sizes: 1,000 rules x 100 series; longer")
+    parser.add_argument("--full", action="store_true", help="the largest sizes: 1,000 rules x 100 series; 15 minutes")
     parser.add_argument("--parts", nargs="+", choices=list(PARTS), help="all; live only with --full")
     parser.add_argument("--rules", type=int, default=1000, help="threshold rules")
     parser.add_argument("--series", type=int, help="series of each threshold rule (10; with --full 100)")
-    parser.add_argument("--interval", type=float, default=15.0, help="seconds between two ticks and two scrapes")
+    parser.add_argument("--interval", type=float, help="seconds between two ticks, and two scrapes (5; with --full 15)")
     parser.add_argument("--ticks", type=int, help="steady ticks that are measured (3; with --full 5)")
     parser.add_argument("--baseline-rules", type=int, default=1000, help="rules with a window, of 10 series each")
     parser.add_argument("--storm-series", type=int, default=2000, help="series that go bad at once")
@@ -128,6 +128,7 @@ def _arguments() -> argparse.Namespace:
     options = parser.parse_args()
     options.parts = options.parts or [part for part in PARTS if options.full or part != "live"]
     options.series = options.series or (100 if options.full else 10)
+    options.interval = options.interval or (15.0 if options.full else 5.0)
     options.ticks = options.ticks or (5 if options.full else 3)
     options.hung_seconds = options.hung_seconds or (60.0 if options.full else 20.0)
     return options

@@ -47,7 +47,7 @@ def measure(*, rules: int, seconds: float, outcome: Outcome) -> None:
         start_workers(family)
         watch = Watch({rule.pk: rule for rule in Rule.objects.filter(pk__in=healthy)})
         watch.look_for(INTERVAL_S + 3)  # beat reads the rules, the worker loads what it needs
-        table = [row_of("both answer", watch, watch.look_for(min(seconds, 20)), outcome)]
+        table = [row_of("both answer", watch, watch.look_for(min(seconds, 12)), outcome)]
         Source.objects.filter(pk=hole.pk).update(enabled=True)
         table.append(row_of("the other hangs", watch, watch.look_for(seconds), outcome))
         _must_have_hung(hung, outcome)
