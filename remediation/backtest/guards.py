@@ -45,7 +45,7 @@ def refusals(
     past: list[Effect | PastEffect] = [one for one in record.effects if not one.own and one.start <= now]
     past += [one for one in simulated if one.start <= now]
     return [
-        *_budget(step, past, now),
+        *_budget(step, past, target_ids, now),
         *_busy(past, now),
         *_cooldown(step, past, target_ids, now),
         *_held(record.causes, "dependency", "waits for {}", now),
@@ -53,12 +53,21 @@ def refusals(
     ]
 
 
-def _budget(step: Step, past: list[Effect | PastEffect], now: float) -> Iterator[No]:
-    window_s = float(step.budget_window_s)
-    spent = sorted(one.start for one in past if one.start > now - window_s)
-    if len(spent) >= step.budget:
-        until = spent[len(spent) - step.budget] + window_s if step.budget else NEVER
-        reason = f"{len(spent)} of {step.budget} effects spent in the last {window_s / 60:.0f} min"
+def _budget(step: Step, past: list[Effect | PastEffect], target_ids: frozenset[int], now: float) -> Iterator[No]:
+    """Of the service and, where the step has one, of each target. What failure domains and everything together may
+    spend rests on other services, and is not simulated."""
+    yield from _spent("", [one.start for one in past], step.budget, float(step.budget_window_s), now)
+    if step.budget_per_target:
+        for target in sorted(target_ids):
+            starts = [one.start for one in past if target in one.target_ids]
+            yield from _spent(" on one target", starts, step.budget_per_target, float(step.budget_window_s), now)
+
+
+def _spent(where: str, starts: list[float], allowed: int, window_s: float, now: float) -> Iterator[No]:
+    spent = sorted(start for start in starts if start > now - window_s)
+    if len(spent) >= allowed:
+        until = spent[len(spent) - allowed] + window_s if allowed else NEVER
+        reason = f"{len(spent)} of {allowed} effects spent{where} in the last {window_s / 60:.0f} min"
         yield No(guard="budget", reason=reason, until=until)
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, timedelta, tzinfo
+from datetime import UTC, datetime, timedelta, tzinfo
 from zoneinfo import ZoneInfo
 
 from django.db.models import Q, QuerySet
@@ -75,20 +75,16 @@ def _occurrences(window: MaintenanceWindow, near: datetime, *, days: range) -> I
     if not weekdays:
         yield Occurrence(start=first, end=last)
         return
-    today = local(window, near).date()
+    if window.begins is None:
+        raise ConfigurationError(f"{window} holds every week, but nobody said at what time of day it begins")
+    begins, zone, today = window.begins, _zone(window), local(window, near).date()
     for day in (today + timedelta(days=number) for number in days):
         if day.weekday() not in weekdays:
             continue
-        start = _begins(window, day)
+        start = _utc(datetime.combine(day, begins, tzinfo=zone))
         end = start + timedelta(seconds=float(window.lasts_s))
         if start >= first and (last is None or start < last):
             yield Occurrence(start=start, end=min(end, last) if last else end)
-
-
-def _begins(window: MaintenanceWindow, day: date) -> datetime:
-    if window.begins is None:
-        raise ConfigurationError(f"{window} holds every week, but nobody said at what time of day it begins")
-    return _utc(datetime.combine(day, window.begins, tzinfo=_zone(window)))
 
 
 def _zone(window: MaintenanceWindow) -> tzinfo:

@@ -107,6 +107,19 @@ def test_budget_holds_until_the_window_has_moved_on(rule: Rule) -> None:
     assert told(result)[2][1] == 3700
 
 
+def test_budget_of_one_target_holds_that_target_only(rule: Rule) -> None:
+    playbook = make_playbook(budget=9, budget_per_target=1, budget_window_s=600, timeout_s=1)
+    result = simulated(rule, playbook, episode(100, 30), episode(300, 30, "app-2"), episode(500, 9000))
+    assert holds(result, 1) == []
+    assert holds(result, 2) == [("budget", 500, 700)]
+
+
+def test_guards_that_rest_on_more_than_this_rule_are_named(rule: Rule) -> None:
+    result = simulated(rule, make_playbook(), episode(100, 30))
+    named = next(one for one in result.assumptions if one.startswith("Not simulated: the guards"))
+    assert all(name in named for name in ("breaker", "storm", "partial", "maintenance", "flapping"))
+
+
 def test_busy_holds_a_second_repair_of_the_service(rule: Rule) -> None:
     playbook = make_playbook(timeout_s=30, verify_within_s=60)
     result = simulated(rule, playbook, episode(100, 500), episode(110, 500, "app-2"))

@@ -1,0 +1,126 @@
+"""Automation off, taken, storm, flapping, dependency: one reason each, each with its numbers."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+
+from remediation import conf, registry
+from remediation.decide.guards.base import Answer, ask_all, for_person, refusals
+from remediation.models import Heartbeat, Incident, Source, Storm, Target
+from tests.remediation.decide.situations import NOW, a_rule, a_situation, ago, an_incident, ask
+from tests.remediation.world import make_service, make_user
+
+pytestmark = pytest.mark.django_db
+
+
+def test_automation_off_holds_for_its_target_only() -> None:
+    situation = a_situation()
+    Target.objects.filter(name="app-2").update(automation_off="undo failed")
+    assert ask("automation_off", situation).passed
+    Target.objects.filter(name="app-1").update(automation_off="undo failed")
+    answer = ask("automation_off", situation)
+    assert (answer.passed, answer.reason) == (False, "app-1: undo failed")
+
+
+def test_taken_holds_until_the_time_is_over() -> None:
+    situation = a_situation()
+    assert ask("taken", situation).passed
+    situation.incident.taken_by = make_user("ann", "operator")
+    situation.incident.taken_until = NOW + timedelta(minutes=30)
+    answer = ask("taken", situation)
+    assert (answer.passed, answer.reason) == (False, "ann is on it for another 30 min")
+    situation.incident.taken_until = NOW
+    assert ask("taken", situation).passed
+
+
+def test_storm_holds_what_rests_on_its_source() -> None:
+    situation = a_situation()
+    Heartbeat.beat("storms", now=NOW)
+    other = Source.objects.create(name="other", url="http://127.0.0.1:2")
+    Storm.objects.create(source=other, began_at=ago(10), last_at=NOW, reason="r")
+    assert ask("storm", situation).passed
+    storm = Storm.objects.create(
+        source=situation.incident.rule.source, began_at=ago(10), last_at=NOW, reason="40 of 90"
+    )
+    answer = ask("storm", situation)
+    assert (answer.passed, answer.reason) == (False, "prom: 40 of 90")
+    assert answer.numbers == {"storm": storm.pk, "since_s": 10}
+    storm.ended_at = NOW
+    storm.save()
+    assert ask("storm", situation).passed
+
+
+@pytest.mark.parametrize("looked_s", [None, 31.0])
+def test_storm_that_nobody_looks_for_cannot_be_ruled_out(looked_s: float | None) -> None:
+    """Invariant 5."""
+    situation = a_situation()
+    if looked_s is not None:
+        Heartbeat.beat("storms", now=ago(looked_s))
+    assert not ask("storm", situation).passed
+    Heartbeat.beat("storms", now=ago(29))
+    assert ask("storm", situation).passed
+
+
+def test_flapping_holds_and_asks_a_person(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(conf, "FLAPPING_TIMES", 3)
+    situation = a_situation()
+    rule, service = situation.incident.rule, situation.incident.service
+    for seconds in (60, 120):
+        an_incident(rule, service, state="resolved", fired_at=ago(seconds))
+    an_incident(rule, service, state="resolved", fired_at=ago(3601))  # too long ago
+    an_incident(rule, service, state="resolved", fired_at=None)  # never fired
+    an_incident(rule, service, "app-2", fired_at=ago(60))  # another series
+    answer = ask("flapping", situation)
+    assert (answer.passed, answer.needs_person) == (True, False)
+    an_incident(rule, service, state="resolved", fired_at=ago(180))
+    answer = ask("flapping", situation)
+    assert (answer.passed, answer.needs_person) == (False, True)
+    assert answer.reason == "fired 4 times in the last 60 min, 3 allowed"
+
+
+def test_dependency_repairs_the_cause_and_holds_the_victims() -> None:
+    """Invariant 16."""
+    web, payments = make_service(), make_service("payments", targets=("pay-1",))
+    web.depends_on.add(payments)
+    victim = a_situation(web)
+    rule = a_rule(payments, name="PaymentsDown", query="pay")
+    cause = an_incident(rule, payments, "pay-1")
+    assert ask("dependency", a_situation_of(cause)).passed
+    answer = ask("dependency", victim)
+    assert (answer.passed, answer.reason) == (False, "waits for payments (PaymentsDown)")
+    Incident.objects.filter(pk=cause.pk).update(state="resolved")
+    assert ask("dependency", victim).passed
+
+
+def a_situation_of(incident: Incident) -> object:
+    from remediation.decide.guards.base import Situation  # noqa: PLC0415
+    from tests.remediation.decide.situations import a_remediation  # noqa: PLC0415
+
+    chosen = list(Target.objects.filter(service=incident.service))
+    return Situation(now=NOW, incident=incident, remediation=a_remediation(incident, chosen, state="planned"))
+
+
+@pytest.mark.parametrize("name", sorted(registry.guards()))
+def test_guard_that_cannot_be_evaluated_says_no(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Invariant 5, for each of them."""
+    situation = a_situation()
+    Heartbeat.beat("storms", now=NOW)
+
+    def broken(situation: object) -> Answer:
+        raise KeyError("column")
+
+    monkeypatch.setattr(registry.guards()[name], "ask", broken)
+    mine = next(one for one in ask_all(situation) if one["guard"] == name)
+    assert (mine["passed"], mine["reason"]) == (False, "could not be evaluated (KeyError), so it says no")
+
+
+def test_every_guard_gives_its_reason_and_what_it_asks_of_a_person() -> None:
+    situation = a_situation(budget=0)
+    Heartbeat.beat("storms", now=NOW)
+    answers = ask_all(situation)
+    assert all(one["reason"] and isinstance(one["numbers"], dict) for one in answers)
+    assert "0 of 0 effects spent" in for_person(answers, passed=False)
+    assert for_person(answers, passed=True) == ""
+    assert "Budget: 0 of 0 effects spent" in refusals(answers)
