@@ -40,12 +40,12 @@ def paths(rule: Rule) -> list[str]:
     return [f"/incidents/{incident.pk}/", f"/rules/{rule.pk}/backtest/"]
 
 
-@pytest.mark.parametrize(("need", "words"), [("all", "and all of"), ("any", "or any of"), ("2", "2 of this and")])
+@pytest.mark.parametrize(("need", "words"), [("all", "all of 3"), ("any", "any of 3"), ("2", "2 of 3")])
 def test_the_list_of_rules_shows_all_that_is_asked(operator: Client, need: str, words: str) -> None:
     factories.a_rule(factories.a_service(), conditions=CONDITIONS, need=need, **TRAFFIC)
     shown = text_of(operator, "/rules/")
-    further = f"{words} errors, threshold errors &lt;b&gt; robust z-score queue"
-    assert f"{further} with traffic of at least 0.5 sum(rate(requests[5m]))" in shown
+    further = f"{words} must be bad, with errors, threshold errors &lt;b&gt; robust z-score queue"
+    assert f"{further} traffic of at least 0.5 sum(rate(requests[5m]))" in shown
 
 
 @pytest.mark.parametrize(("need", "words"), [("all", "All 3 conditions"), ("any", "Any of 3"), ("2", "2 of 3")])
