@@ -49,6 +49,57 @@ def test_looks_come_to(looks: list[dict[str, object]], now: float, state: R | No
     assert judge(looks, needed=3, deadline=1060.0, now=now).state == state
 
 
+def scored(second: float, score: float, verdict: str = "bad") -> dict[str, object]:
+    return look(second, verdict) | {"score": score}
+
+
+@pytest.mark.parametrize(
+    ("before", "scores", "state"),
+    [
+        (1.5, [3.0, 3.0, 3.0], R.WORSENED),
+        (1.5, [3.0, 3.0], None),
+        (1.5, [3.0, 2.9, 3.0, 3.0], None),
+        (1.5, [-3.0, -3.0, -3.0], None),  # on the other side it is another fault
+        (-1.5, [-3.0, -4.0, -5.0], R.WORSENED),
+        (None, [9.0, 9.0, 9.0], None),
+        (0.0, [9.0, 9.0, 9.0], None),
+    ],
+)
+def test_much_worse_several_times_in_a_row_is_worsened(
+    before: float | None, scores: list[float], state: R | None
+) -> None:
+    rows = [scored(6 + number, score) for number, score in enumerate(scores)]
+    assert judge(rows, needed=3, deadline=1060.0, now=1010.0, score_before=before).state == state
+
+
+def test_worse_samples_from_before_the_effect_do_not_count() -> None:
+    rows = [scored(number, 9.0) for number in range(4)]
+    assert judge(rows, needed=3, deadline=1060.0, now=1010.0, score_before=1.0).state is None
+
+
+@pytest.mark.parametrize(
+    ("own", "others", "verdict"),
+    [
+        ("ok", [], "ok"),
+        ("ok", ["ok", "ok"], "ok"),
+        ("ok", ["unknown", "bad"], "bad"),
+        ("ok", ["ok", "unknown"], "unknown"),
+        ("bad", ["unknown"], "bad"),
+        ("unknown", ["ok"], "unknown"),
+    ],
+)
+def test_looks_joined_are_as_good_as_the_worst_and_as_old_as_the_oldest(
+    own: str, others: list[str], verdict: str
+) -> None:
+    made = [
+        Look(at=9.0, verdict=Verdict(one), value=1.0, sample_at=5.0 - number, reach_s=float(number), reason=one)
+        for number, one in enumerate([own, *others])
+    ]
+    joined = made[0].joined_by(made[1:])
+    assert (joined.verdict, joined.sample_at, joined.reach_s) == (verdict, 5.0 - len(others), float(len(others)))
+    assert joined.reason == verdict
+
+
 LOOKS = st.lists(
     st.builds(
         look,

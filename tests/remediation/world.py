@@ -39,6 +39,7 @@ class LedgerBackend(Backend, Restartable, Scalable):
         self.pids: dict[str, int] = {}
         self.sizes: dict[str, int] = {}
         self.keys: list[str] = []
+        self.says = ""
         self.answer: Callable[[TargetRef], None] = lambda target: None
 
     def state(self, target: TargetRef, *, timeout_s: float = 5.0) -> Facts:
@@ -55,7 +56,7 @@ class LedgerBackend(Backend, Restartable, Scalable):
         self.effects.append(target.name)
         self.keys.append(attempt.key)
         self.pids[target.name] = self.pids.get(target.name, 100) + 1
-        return Effect(output=f"restarted, pid {self.pids[target.name]}")
+        return Effect(output=self.says or f"restarted, pid {self.pids[target.name]}")
 
     def limits(self, target: TargetRef) -> tuple[int, int]:
         return 1, 9
