@@ -30,7 +30,8 @@ every 15 s that is one in 240; and what was backfilled an hour ago is known."""
 _MOVING = re.compile(r"@\s*(?:start|end)|\boffset\s*-|\b(?:step|range)\s*\(\s*\)|#", re.IGNORECASE)
 """What makes a value depend on where the question ends, or on what comes later: then no column is ever complete. A
 comment might hide it."""
-_LABEL_BYTES, _SERIES_BYTES = 120, 300
+_LABEL_BYTES, _SERIES_BYTES = 120, 750
+"""Measured: what a series takes beside its samples, with its labels in three forms."""
 
 _reach_s = lru_cache(maxsize=4096)(promql.reach_s)
 
