@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from typing import Any, Protocol, TypeVar
 
 from remediation import conf
-from remediation.exceptions import ObserveError
+from remediation.exceptions import SourceFailed
 
 
 class Kept(Protocol):
@@ -41,14 +41,14 @@ class Shelf:
     @contextmanager
     def held(self, key: Hashable, make: Callable[[], T], *, wait_s: float) -> Iterator[T]:
         """The thing of this key, made when there is none, for one thread at a time: who comes second finds what the
-        first has fetched. Raises ObserveError after waiting for wait_s."""
+        first has fetched. Raises SourceFailed after waiting for wait_s."""
         with self._lock:
             if key not in self._things:
                 self._things[key] = make()
             thing: T = self._things[key]
             self._things.move_to_end(key)
         if not thing.lock.acquire(timeout=wait_s):
-            raise ObserveError(f"the same question is under way already, and had no answer within {wait_s:g} s")
+            raise SourceFailed(f"the same question is under way already, and had no answer within {wait_s:g} s")
         try:
             yield thing
         finally:

@@ -280,7 +280,7 @@ def test_nobody_waits_longer_than_the_timeout() -> None:
     first = threading.Thread(target=lambda: look(source, T0))
     first.start()
     assert source.entered.wait(10)
-    with pytest.raises(ObserveError, match="under way already"):
+    with pytest.raises(SourceFailed, match="under way already"):
         look(source, T0)
     source.may.set()
     first.join(10)
