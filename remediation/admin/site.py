@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from django.contrib import admin
+from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest
 from django.templatetags.static import static
 
@@ -82,6 +83,16 @@ def _item(title: str, link: str, icon: str, path: str) -> dict[str, Any]:
     return {"title": title, "link": link, "icon": icon, "active": active, "has_permission": True}
 
 
+def may_enter(request: HttpRequest) -> bool:
+    """Staff. Others who signed in are sent to the sign-in where they look, and refused where they change something."""
+    user = request.user
+    staff = user.is_active and user.is_staff
+    if not staff and user.is_authenticated and request.method == "POST" and not request.path.endswith("/login/"):
+        raise PermissionDenied("Configuring takes staff status.")
+    return staff
+
+
+admin.site.has_permission = may_enter  # type: ignore[method-assign]
 admin.site.extra_context = extra_context  # type: ignore[attr-defined] # unfold's hook
 admin.site.site_title = admin.site.site_header = "Homeostat"
 admin.site.index_title = "Configuration"
