@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import math
 from typing import Self, cast
 
 import numpy as np
@@ -102,9 +103,12 @@ def _reasons(
     codes: NDArray[np.int8], values: Floats, scores: Floats, normal: Normal, asked: ZscoreParams
 ) -> tuple[str, ...]:
     texts = []
-    for code, value, score, median, count in zip(codes, values, scores, normal.median, normal.count, strict=True):
-        usual = f"the median {number(median)} of the last {number(asked.window_s)} s"
-        if np.isnan(value):
+    columns = (codes, values, scores, normal.median, normal.count)
+    window = number(asked.window_s)
+    # Python's own numbers: NumPy's cost several times as much one by one.
+    for code, value, score, median, count in zip(*(column.tolist() for column in columns), strict=True):
+        usual = f"the median {number(median)} of the last {window} s"
+        if math.isnan(value):
             text = NO_SAMPLE
         elif count < asked.minimum_points:
             text = f"only {count} points of history, {asked.minimum_points} are needed"
