@@ -18,8 +18,8 @@ class AdaptiveParams(registry.Params):
         gt=0,
         le=1000,
         title="False alarms per week",
-        description="About how many false alarms per series you can live with: steers how fast it gets used to what "
-        "recurs, and is no hard limit.",
+        description="How many false alarms per series you can live with. One who has used them up must show more, "
+        "the more the further it is beyond; four can be saved up. Something very large and new is still told.",
     )
     direction: Literal["high", "low", "both"] = Field(
         default="both", title="Direction", description="Whether values that are too high, too low or both are bad."
@@ -44,20 +44,25 @@ class AdaptiveParams(registry.Params):
 
 
 class Adaptive(Detector):
-    """Bad while a value is far from what is usual for this series, and such a thing has hardly happened to it before.
+    """Bad while a series is far from what is usual for it, and such a thing has hardly happened to it before.
 
-    Use it when you know nothing about the metric: it learns level, time of day, noise, and whether the series counts
-    up, each from the series' own past alone, and follows a lasting shift. It alarms when two kinds of evidence agree:
+    Use it when you know nothing about the metric: it learns level, time of day, hour of the week, noise, and whether
+    the series counts up, each from the series' own past alone, and follows a lasting shift. It alarms for one of three:
 
-    - effect: a short mean lies 6 scales from the long level, or the value 6 scales from the median of its time of day
-      (a scale is a robust standard deviation, at least 0.3 of the mean deviation ever seen), and novelty: the value is
-      not near one that was seen on two visits before; or
-    - in a series whose next value is predictable: a one-step error of 10 scales that is rarer than one in 10,000.
+    - effect: a short mean lies 6.1 scales from the long level, or the value 6.1 scales from the median of its time of
+      day (a scale is a robust standard deviation, at least 0.3 of the mean deviation ever seen); and novelty: the value
+      is not near one that was seen on two visits before; and rarity: its tail probability is small enough;
+    - in a series whose next value is predictable: a one-step error of 10 scales that is rarer than one in 10,000;
+    - what lasts: the mean of some 48 deviations, each cut at 2 scales, from the level or from what is usual at this
+      hour, lies 2.3 of its own scales from its centre (6 at the start, less over a week), 1.35 times as far as ever
+      before, and where it hardly was before.
 
-    What recurs raises the bar for the next alarm (habituation); the bar sinks over three days. Score: 1.0 tells people;
-    1.2 is for acting alone: half as far again, and no precedent at all. Series of nothing but one value take any other
-    value for odd; set a minimum effect where that is too strict. From: EWMA charts (Roberts 1959), Holt and Winters
-    with clipped updates, tail probabilities by Hill (1975), nearest precedents; measured by bench/detect.py.
+    The budget: each alarm costs one, and so many a week come in. A series in debt must show more, for each alarm of
+    debt a fifth more and twice as rare, up to five; so what recurs stops alarming, and a series that is always odd
+    keeps about to the budget. Score: 1.0 tells people; 1.2 is for acting alone: 1.2 times as far, no precedent at all,
+    and 2.2 times as rare as chance alone would show as often as the budget. A series of nothing but one value takes any
+    other value for odd; set a minimum effect where that is too strict. From: EWMA charts (Roberts 1959), Holt and
+    Winters with clipped updates, tail probabilities by Hill (1975), nearest precedents; measured by bench/detect.py.
     """
 
     name = "adaptive"

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
+from remediation.detect.evidence import FAR, JUMP, JUMP_RARITY, MOST, NOVEL, TELL, WILD, Look, Told
 from remediation.detect.intake import Arrival, Intake
-from remediation.detect.rarity import Habit, Tail
+from remediation.detect.lasting import Lasting, TimeOfWeek
+from remediation.detect.rarity import Budget, Tail
 from remediation.detect.stream import Judged, Stream
-from remediation.detect.views import DAY_S, SIGMA, TINY, Level, Mask, NextStep, Places, Precedents, TimeOfDay
-from remediation.detect.wording import NO_SAMPLE, number
+from remediation.detect.views import DAY_S, SIGMA, TINY, Level, Mask, Memory, NextStep, Places, Precedents, TimeOfDay
 from remediation.series import Floats
 from remediation.states import Code
 
@@ -20,37 +20,10 @@ Direction = Literal["high", "low", "both"]
 
 SLOTS = 96
 """Of a quarter of an hour each."""
-FAR = 6.0
-"""Scales from what is usual that are an effect."""
-NOVEL = 0.7
-"""Scales from the nearest precedent that make a value new."""
-JUMP, JUMP_RARITY, PREDICTABLE = 10.0, 4.0, 0.4
-"""A one-step error alarms at JUMP scales and at one in 10**JUMP_RARITY, where the mean error is less than
-PREDICTABLE of the mean deviation."""
-WILD = 8.0
-"""Scales of a one-step error that count as one jump, however long they last."""
+PREDICTABLE = 0.4
+"""A series is predictable whose mean one-step error is less than this share of its mean deviation."""
 SPREAD_SHARE = 0.3
 """A scale is at least this share of the mean deviation."""
-ACT_FAR = 1.5
-"""How much farther a value must be for the score to reach ACT."""
-TELL, ACT, MOST = 1.0, 1.2, 10.0
-
-
-@dataclass(frozen=True, kw_only=True)
-class Look:
-    """What the views say of one point of S series, in their own unit or as shares of what is allowed."""
-
-    floor: Floats
-    drift: Floats
-    jump: Floats
-    widths: tuple[Floats, Floats, Floats]
-    usual: Floats
-    effect: Floats
-    new: Floats
-    novelty: Floats
-    surprise: Floats
-    rarity: Floats
-    sudden: Floats
 
 
 class Learner(Stream):
@@ -62,12 +35,31 @@ class Learner(Stream):
         self.level = Level(count)
         self.next = NextStep(count, SLOTS)
         self.day = TimeOfDay(count, SLOTS)
+        self.week = TimeOfWeek(count)
+        self.lasting = Lasting(count)
+        self.lasting_today = Lasting(count)
         self.precedents = Precedents(count)
+        self.jumps = Tail(count)
         self.tail = Tail(count)
-        self.habit = Habit(count, weekly)
+        self.budget = Budget(count, weekly)
+        self._memories: tuple[Memory, ...] = (
+            *(self.level, self.next, self.day, self.week, self.lasting, self.lasting_today),
+            *(self.precedents, self.jumps, self.tail, self.budget),
+        )
         self.seen = np.zeros(count)
-        self.jumping = np.full(count, 1e9)
         self._last: tuple[Floats, Floats, Look, Floats, NDArray[np.int8]] | None = None
+
+    def take(self, rows: Places) -> None:
+        """Goes on with these series only, in this order; each knows what it knew."""
+        for memory in (self.intake, *self._memories):
+            memory.choose(rows)
+        self.count, self.seen, self._last = len(rows), self.seen[rows], None
+
+    def grow(self, count: int) -> None:
+        """Adds series at the end that have seen nothing."""
+        for memory in (self.intake, *self._memories):
+            memory.add(count)
+        self.count, self.seen, self._last = self.count + count, np.append(self.seen, np.zeros(count)), None
 
     @np.errstate(over="ignore", invalid="ignore", divide="ignore")
     def update(self, times: Floats, values: Floats) -> Judged:
@@ -79,9 +71,10 @@ class Learner(Stream):
         self.level.begin(fresh, arrival.values)
         self.next.begin(fresh, arrival.values)
         slot = (np.where(arrival.live, times, 0.0) % DAY_S / DAY_S * SLOTS).astype(np.intp)
-        look = self._look(arrival, slot)
+        look = self._look(times, arrival, slot)
         ready = arrival.live & (self.seen >= self.warm_up)
-        scores = np.where(ready, self._score(arrival, look), np.nan)
+        big = np.abs(arrival.values - look.usual) >= self.minimum_effect
+        scores = np.where(ready, look.score(big), np.nan)
         lower, upper = self._expected(look.widths, arrival, ready)
         self._learn(times, arrival, look, slot, alarm=ready & (scores >= TELL))
         infinite = np.isinf(values) & (self.seen >= self.warm_up)
@@ -92,7 +85,7 @@ class Learner(Stream):
         self._last = (values, arrival.values, look, scores, codes)
         return Judged(codes=codes, scores=scores, lower=lower, upper=upper)
 
-    def _look(self, arrival: Arrival, slot: Places) -> Look:
+    def _look(self, times: Floats, arrival: Arrival, slot: Places) -> Look:
         values = arrival.values
         floor = np.maximum(np.nan_to_num(0.01 * np.abs(self.level.long)) + 1e-12, TINY)
         least = np.maximum(SPREAD_SHARE * self.level.spread, floor)
@@ -108,8 +101,10 @@ class Learner(Stream):
         unheard = ~self.precedents.ready
         effect = np.maximum(self._sided(drift) / widths[0], self._sided(off) / widths[1]) / FAR
         surprise = np.abs(jump) / arrival.patience / widths[2]
-        rarity = self.tail.look(surprise / WILD)
-        sudden = np.minimum(self._sided(jump) / arrival.patience / widths[2] / JUMP, rarity / JUMP_RARITY)
+        sudden = np.minimum(
+            self._sided(jump) / arrival.patience / widths[2] / JUMP, self.jumps.look(surprise / WILD) / JUMP_RARITY
+        )
+        demand, rare = self.budget.look(np.where(arrival.live, arrival.gaps, 0.0), arrival.steps)
         return Look(
             floor=floor,
             drift=drift,
@@ -118,26 +113,38 @@ class Learner(Stream):
             usual=np.where(self.day.known, self.day.middle, self.level.long),
             effect=effect,
             new=np.where(unheard, MOST, first / widths[2] / NOVEL),
-            novelty=np.where(unheard, MOST, second / widths[2] / NOVEL) / self.habit.look(arrival.steps),
+            novelty=np.where(unheard, MOST, second / widths[2] / NOVEL),
             surprise=surprise,
-            rarity=rarity,
             sudden=np.where(self._predictable() & ((effect > 0.5) | (first > 0)), sudden, 0.0),
+            lasting=self._lasting(times, arrival, off, floor),
+            rarity=self.tail.look(effect),
+            rare=rare,
+            usually=self.budget.usual(arrival.steps),
+            demand=demand,
         )
 
-    def _score(self, arrival: Arrival, look: Look) -> Floats:
-        big = np.abs(arrival.values - look.usual) >= self.minimum_effect
-        raw = np.where(big, np.maximum(np.minimum(look.effect, look.novelty), look.sudden), 0.0)
-        strict = np.where(big, np.minimum(look.effect / ACT_FAR, look.new), 0.0)
-        return _tiers(raw, strict)
+    def _lasting(self, times: Floats, arrival: Arrival, off: Floats, floor: Floats) -> Floats:
+        """Of the means of what the values are off the level, and off this hour, the one that is farther, signed."""
+        gaps = np.where(arrival.live, arrival.gaps, 0.0)
+        level = (arrival.values - self.level.long) / np.maximum(SIGMA * self.level.spread, floor)
+        today = self.week.look(off, times, floor)
+        one = self._towards(self.lasting.look(level, arrival.live, gaps))
+        other = self._towards(self.lasting_today.look(today, arrival.live & self.day.known, gaps))
+        found: Floats = np.where(np.abs(one) > np.abs(other), one, other)
+        return found
 
     def _learn(self, times: Floats, arrival: Arrival, look: Look, slot: Places, *, alarm: Mask) -> None:
-        live, values, floor = arrival.live, arrival.values, look.floor
+        live, values, floor, steps = arrival.live, arrival.values, look.floor, arrival.steps
         seen = np.maximum(self.seen, 1.0)
-        per_slot = np.maximum(DAY_S / SLOTS / arrival.steps, 1.0)
+        per_slot = np.maximum(DAY_S / SLOTS / steps, 1.0)
         usual_spread = self.level.scale
-        self.tail.learn(live & (self.seen > 3) & ~self._repeats(live, look, arrival))
-        self.habit.learn(live, alarm, arrival.gaps, arrival.steps)
-        self.precedents.learn(live, times, arrival.steps, early=self.seen < self.warm_up)
+        self.jumps.learn(live, self.seen, steps)
+        self.tail.learn(live, self.seen, steps)
+        self.budget.learn(live, alarm)
+        self.lasting.learn(live, live, steps)
+        self.lasting_today.learn(live, live & self.day.known, steps)
+        self.week.learn(live & self.day.known, steps)
+        self.precedents.learn(live, times, steps, early=self.seen < self.warm_up)
         self.level.learn(live, values, look.drift, seen, floor)
         self.next.learn(live, look.jump, seen, floor, slot=slot, per_slot=per_slot, patience=arrival.patience)
         self.day.learn(live, values, floor, slot=slot, per_slot=per_slot, usual=usual_spread)
@@ -147,51 +154,29 @@ class Learner(Stream):
     def reasons(self) -> tuple[str, ...]:
         if self._last is None:
             return ("no history yet",) * self.count
-        nearest = self.precedents.nearest()
         values, judged, look, scores, codes = self._last
-        parts = (values, judged, look.usual, look.effect * FAR, look.surprise, scores, look.sudden, codes, nearest)
-        columns = np.array(parts, dtype=np.float64)
-        return tuple(self._reason(row, *columns[:, row].tolist()) for row in range(self.count))
-
-    def _reason(  # noqa: PLR0917 - a column of numbers, and one sentence per case
-        self,
-        row: int,
-        value: float,
-        judged: float,
-        usual: float,
-        effect: float,
-        surprise: float,
-        score: float,
-        sudden: float,
-        code: float,
-        nearest: float,
-    ) -> str:
-        seen = self.seen[row]
-        if np.isnan(value):
-            return NO_SAMPLE
-        if code == Code.UNKNOWN:
-            return f"{number(value)} after {seen:,.0f} usable points; {self.warm_up} are needed to know what is usual"
-        if np.isinf(value):
-            return f"{number(value)} is nothing that was ever usual"
-        rate = " per second" if self.intake.counter[row] else ""
-        what = f"{number(judged)}{rate}"
-        if code == Code.OK:
-            return f"{what} is usual: {number(usual)} is expected"
-        way = "above" if judged > usual else "below"
-        if sudden >= TELL:
-            return (
-                f"{what} differs by {number(round(surprise, 1))} scales from what the points before led to expect, "
-                f"less than one in {10**JUMP_RARITY:,.0f} for this series"
-            )
-        near = "" if np.isnan(nearest) else f"; nearest before: {number(nearest)}"
-        tier = ", clear enough to act" if score >= ACT else ""
-        size = f"{number(round(effect, 1))} scales {way} the usual {number(usual)}"
-        return f"{what} is {size}{near}, in {seen:,.0f} points{tier}"
+        columns = {
+            "value": values,
+            "judged": judged,
+            "usual": look.usual,
+            "effect": look.effect,
+            "surprise": look.surprise,
+            "sudden": look.sudden / look.demand,
+            "lasting": look.lasting / look.demand,
+            "rarity": look.rarity,
+            "score": scores,
+            "code": codes.astype(np.float64),
+            "nearest": self.precedents.nearest(),
+            "seen": self.seen,
+            "counter": self.intake.counter,
+        }
+        rows = zip(*(column.tolist() for column in columns.values()), strict=True)
+        return tuple(Told(**dict(zip(columns, row, strict=True))).sentence(self.warm_up) for row in rows)
 
     def _forget(self, which: Mask) -> None:
         if not which.any():
             return
-        for memory in (self.level, self.next, self.day, self.precedents, self.tail, self.habit):
+        for memory in self._memories:
             memory.forget(which)
         self.seen = np.where(which, 0.0, self.seen)
 
@@ -202,20 +187,17 @@ class Learner(Stream):
         found: Floats = np.maximum(away if self.direction == "high" else -away, 0.0)
         return found
 
+    def _towards(self, away: Floats) -> Floats:
+        """The signed distance, 0 where it lies in the direction that is not watched."""
+        return np.sign(away) * self._sided(away)
+
     def _predictable(self) -> Mask:
         found: Mask = self.next.error < PREDICTABLE * self.level.spread
         return found
 
-    def _repeats(self, live: Mask, look: Look, arrival: Arrival) -> Mask:
-        """Points of a jump that was learnt already: one is one, however long."""
-        wild = live & (look.surprise >= WILD) & (look.rarity > 0)
-        lasting = self.jumping <= np.maximum(3, np.round(3600 / arrival.steps))
-        self.jumping = np.where(live, np.where(wild, 0.0, self.jumping + 1), self.jumping)
-        found: Mask = wild & lasting
-        return found
-
     def _expected(self, widths: tuple[Floats, ...], arrival: Arrival, ready: Mask) -> tuple[Floats, Floats]:
-        """Where no alarm is possible: within reach of the level and of the time of day, in the unit of the samples."""
+        """Where no single value is bad: within reach of the level and of the time of day, in the unit of the samples.
+        What lasts may be bad within it."""
         half = FAR * widths[0]
         lower, upper = self.level.reach(half)
         middle, wide = self.day.middle, FAR * widths[1]
@@ -232,13 +214,3 @@ class Learner(Stream):
         low = np.full(self.count, -np.inf) if self.direction == "high" else low
         high = np.full(self.count, np.inf) if self.direction == "low" else high
         return np.where(ready, low, np.nan), np.where(ready, high, np.nan)
-
-
-def _tiers(raw: Floats, strict: Floats) -> Floats:
-    """One score: below TELL as it is, then slowly up to ACT, which only strict evidence reaches."""
-    raw = np.minimum(np.nan_to_num(raw, nan=0.0, posinf=MOST), MOST)
-    strict = np.minimum(np.nan_to_num(strict, nan=0.0, posinf=MOST), MOST)
-    told = np.minimum(TELL + 0.05 * np.log2(np.maximum(raw, 1.0)), ACT - 0.01)
-    act = ACT + 0.1 * np.log2(np.maximum(strict, 1.0))
-    found: Floats = np.where(raw < 1, raw, np.where(strict < 1, told, act))
-    return found

@@ -23,12 +23,13 @@ DAY_S = 86_400.0
 
 
 class Memory:
-    """Arrays with one row per series, each of which can be forgotten."""
+    """Arrays with one row per series; rows can be forgotten, chosen and added."""
 
     def __init__(self, count: int) -> None:
         self.count = count
         self.rows = np.arange(count)
         self._initial: dict[str, float] = {}
+        """What each array begins with."""
 
     def keep(self, name: str, initial: float, *shape: int, dtype: Any = np.float64) -> None:
         self._initial[name] = initial
@@ -37,6 +38,23 @@ class Memory:
     def forget(self, which: Mask) -> None:
         for name, initial in self._initial.items():
             getattr(self, name)[which] = initial
+
+    def choose(self, rows: Places) -> None:
+        """Keeps these rows, in this order."""
+        self._rows(len(rows))
+        for name in self._initial:
+            setattr(self, name, getattr(self, name)[rows])
+
+    def add(self, count: int) -> None:
+        """Adds rows at the end which have seen nothing."""
+        self._rows(self.count + count)
+        for name, initial in self._initial.items():
+            old = getattr(self, name)
+            fresh = np.full((count, *old.shape[1:]), initial, dtype=old.dtype)
+            setattr(self, name, np.concatenate([old, fresh]))
+
+    def _rows(self, count: int) -> None:
+        self.count, self.rows = count, np.arange(count)
 
 
 def mix(live: Mask, old: Floats, share: Floats | float, new: Floats) -> Floats:
