@@ -10,6 +10,7 @@ import secrets
 import time
 from collections.abc import Sequence
 from datetime import datetime, timedelta
+from functools import partial
 
 from django.db import transaction
 from django.db.models import F, Q, QuerySet, Sum
@@ -158,6 +159,8 @@ def _take_in(
         looked_at=now,
     )
     _note_unknown(rule, before, tally, error=error, now=now)
+    if tally.bad + tally.unknown - before.bad - before.unknown >= conf.STORM_LEAST:
+        _hold(now, at_once=True)
     evaluated.send(Rule, rule_id=rule.pk, changed=tally.changed or error != before.error)
 
 
@@ -271,14 +274,14 @@ def sweep(*, now: datetime | None = None) -> int:
     return rung
 
 
-def _hold(now: datetime) -> None:
+def _hold(now: datetime, *, at_once: bool = False) -> None:
     """What holds automation moves on before anything is rung for. Whatever breaks here stops nothing else: a storm or
-    a breaker that is not ended in time holds."""
-    for move in (storms.look, breakers.rest):
+    a breaker that is not ended in time holds, and the guard against storms says no when nobody looks for them."""
+    for move in (partial(storms.look, at_once=at_once), breakers.rest):
         try:
             move(now=now)
         except Exception:
-            log.exception("%s.%s failed", move.__module__, move.__name__)
+            log.exception("what holds automation cannot move on")
 
 
 def _now_and_then(now: datetime) -> None:

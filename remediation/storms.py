@@ -46,9 +46,10 @@ def _much(count: int, of: int, *, least: int) -> bool:
     return count >= least and count > conf.STORM_SHARE * of
 
 
-def look(*, now: datetime) -> None:
-    """Begin, prolong and end storms. Called at every sweep; looks when it is time to, whoever calls."""
-    last = _claim(now)
+def look(*, now: datetime, at_once: bool = False) -> None:
+    """Begin, prolong and end storms. Called at every sweep; looks when it is time to, whoever calls. at_once: so much
+    was just seen to go bad that this cannot wait."""
+    last = _seen() if at_once else _claim(now)
     if last is None:
         return
     seen: dict[str, int] = last.get("not_well", {})
@@ -77,6 +78,10 @@ def _claim(now: datetime) -> dict[str, Any] | None:
     if not Heartbeat.objects.filter(due, stage=STAGE).update(at=now, every_s=LOOK_EVERY_S):
         return None
     return dict(row.detail)
+
+
+def _seen() -> dict[str, Any]:
+    return dict(Heartbeat.objects.filter(stage=STAGE).values_list("detail", flat=True).first() or {})
 
 
 def _weather(now: datetime) -> list[Weather]:

@@ -41,12 +41,13 @@ def holding(_: str) -> Context:
     rest = timedelta(seconds=conf.BREAKER_REST_S)
     breakers = Breaker.objects.exclude(state=Breaker.State.CLOSED).select_related("playbook", "service")
     views = list(_windows(now))
+    coming = [(view.next.start, view.window.pk, view) for view in views if view.next]
     return {
         "freezes": list(Freeze.active(now=now, anywhere=True).select_related("service").order_by("at")[:SHOWN]),
         "storms": list(Storm.objects.filter(ended_at=None).select_related("source")[:SHOWN]),
         "breakers": [(row, row.changed_at + rest) for row in breakers.order_by("changed_at")[:SHOWN]],
         "windows": [view for view in views if view.now or view.wrong],
-        "coming": sorted((view for view in views if view.next), key=lambda view: view.next and view.next.start)[:5],
+        "coming": [view for _, _, view in sorted(coming, key=lambda one: one[:2])[:5]],
         "targets": list(Target.objects.exclude(automation_off="").select_related("service")[:SHOWN]),
     }
 

@@ -77,7 +77,7 @@ def past(service: Service, target: str, *, seconds: float, **fields: Any) -> Rem
     rule = a_rule(service, name=f"Past {Rule.objects.count()}", query="past")
     incident = an_incident(rule, service, target, state="resolved")
     chosen = [Target.objects.get(service=service, name=target)]
-    given = {"state": "verified", "effect_started_at": ago(seconds)}
+    given: dict[str, Any] = {"state": "verified", "effect_started_at": ago(seconds)}
     return a_remediation(incident, chosen, **(given | fields))
 
 

@@ -7,9 +7,9 @@ from datetime import timedelta
 import pytest
 
 from remediation import conf, registry
-from remediation.decide.guards.base import Answer, ask_all, for_person, refusals
+from remediation.decide.guards.base import Answer, Situation, ask_all, for_person, refusals
 from remediation.models import Heartbeat, Incident, Source, Storm, Target
-from tests.remediation.decide.situations import NOW, a_rule, a_situation, ago, an_incident, ask
+from tests.remediation.decide.situations import NOW, a_remediation, a_rule, a_situation, ago, an_incident, ask
 from tests.remediation.world import make_service, make_user
 
 pytestmark = pytest.mark.django_db
@@ -94,10 +94,7 @@ def test_dependency_repairs_the_cause_and_holds_the_victims() -> None:
     assert ask("dependency", victim).passed
 
 
-def a_situation_of(incident: Incident) -> object:
-    from remediation.decide.guards.base import Situation  # noqa: PLC0415
-    from tests.remediation.decide.situations import a_remediation  # noqa: PLC0415
-
+def a_situation_of(incident: Incident) -> Situation:
     chosen = list(Target.objects.filter(service=incident.service))
     return Situation(now=NOW, incident=incident, remediation=a_remediation(incident, chosen, state="planned"))
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from remediation.decide.guards import partial
@@ -78,7 +80,12 @@ def test_counts_that_rule_it_out_save_the_long_look(situation: Situation, monkey
     RuleStatus.objects.create(rule=situation.incident.rule, series=100_000, bad=20_000, unknown=9_999)
     asked: list[str] = []
     real = partial._count
-    monkeypatch.setattr(partial, "_count", lambda rows, q, *, of: asked.append(of) or real(rows, q, of=of))
+
+    def counted(rows: Any, together: Any, *, of: str) -> Any:
+        asked.append(of)
+        return real(rows, together, of=of)
+
+    monkeypatch.setattr(partial, "_count", counted)
     assert ask("partial", situation).passed
     assert asked == ["AppDown"]
 
