@@ -91,6 +91,8 @@ def sentence(row: Transition, remediation: Remediation | None) -> str:
         return f"Automation {'paused' if row.to_state == 'frozen' else 'runs again'}: {where}"
     if row.kind == "rule":
         return RULE_SAYS.get(row.to_state, f"Rule: {row.to_state}")
+    if row.kind in ("login", "user"):
+        return state_word(row.to_state)
     return f"{row.kind.capitalize()} {state_word(row.to_state).lower()}"
 
 
