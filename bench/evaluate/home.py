@@ -19,13 +19,14 @@ from deploy.tools import find
 @contextmanager
 def installation() -> Iterator[tuple[Path, Family]]:
     """A home of its own with an empty database, and the family that its processes belong to."""
+    prometheus = str(find("prometheus"))
     home = Path(tempfile.mkdtemp(prefix="hs-bench-"))
     os.environ |= {
         "DJANGO_SETTINGS_MODULE": "dashboard.settings",
         "HOMEOSTAT_HOME": str(home),
         "HOMEOSTAT_PORT": str(free_port()),
         "HOMEOSTAT_LOG_LEVEL": "ERROR",
-        "HOMEOSTAT_PROMETHEUS_BIN": str(find("prometheus")),
+        "HOMEOSTAT_PROMETHEUS_BIN": prometheus,
     }
     for name in ("HOMEOSTAT_REDIS_URL", "DATABASE_URL", "PROMETHEUS_URL"):
         os.environ.pop(name, None)
