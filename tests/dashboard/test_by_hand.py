@@ -13,7 +13,7 @@ from django.utils import timezone
 
 from remediation import conf
 from remediation.decide import takeover
-from remediation.models import Approval, Incident, PlaybookVersion, Remediation, Transition
+from remediation.models import Approval, Freeze, Incident, PlaybookVersion, Remediation, Transition
 from tests.dashboard import factories
 
 pytestmark = pytest.mark.django_db
@@ -210,3 +210,17 @@ def test_only_what_nobody_approved_can_be_asked_for(client: Client, olga: User, 
     row = asked(state=state)
     assert "ask-again/" not in client.get(f"/incidents/{row.incident_id}/").content.decode()
     assert client.post(f"/approvals/{row.pk}/ask-again/").status_code == 409
+
+
+# --- the kill switch ---
+
+
+def test_freezing_is_one_click_from_every_page(client: Client, olga: User) -> None:
+    row = asked()
+    for path in ("/", "/incidents/", f"/incidents/{row.incident_id}/", "/approvals/", "/rules/", "/audit/", "/system/"):
+        head = client.get(path).content.decode().split('<main id="content"')[0]
+        before_menu = head.split('<details class="menu">')[0]
+        assert 'action="/freeze/"' in before_menu, path
+    client.post("/freeze/")
+    assert Freeze.active(now=timezone.now()).exists()
+    assert 'action="/freeze/"' not in client.get("/").content.decode()
