@@ -8,6 +8,7 @@ import pickle
 import numpy as np
 import pytest
 
+from remediation.detect.lasting import TimeOfWeek
 from remediation.detect.learner import Learner
 from remediation.series import Floats
 
@@ -70,6 +71,22 @@ def test_a_copy_goes_on_alone(copied: object) -> None:
     second = copied(first)  # type: ignore[operator]
     np.testing.assert_array_equal(run(first, values[200:], start=200), whole[200:])
     np.testing.assert_array_equal(run(second, values[200:], start=200), whole[200:])
+
+
+@pytest.mark.parametrize(("weekends", "known"), [(-60.0, True), (0.0, False)])
+def test_the_hour_of_the_week_is_believed_where_it_helps(weekends: float, known: bool) -> None:
+    """A working day that is like a weekend is odd, and a weekend that is so is not, where weekends are."""
+    week, floor, steps = TimeOfWeek(1), np.array([0.1]), np.array([3600.0])
+    scales = {}
+    for hour in range(24 * 33):
+        day = hour // 24
+        off = (weekends if day % 7 >= 5 else 0.0) + RANDOM.normal()
+        if day == 31:
+            off = -60.0 + RANDOM.normal()
+        scales[day] = abs(week.look(np.array([off]), np.array([3600.0 * hour]), floor)[0])
+        week.learn(np.array([True]), steps)
+    assert scales[31] > 2 * max(scales[26], 1)
+    assert bool(week.helped[0] < 0.95 * week.plain[0]) is known
 
 
 def healthy() -> dict[str, Floats]:
