@@ -65,7 +65,8 @@ def _judge(row: Remediation, rows: list[dict[str, Any]], *, effect_at: float, no
 def _conclude(row: Remediation, judgement: Judgement, rows: list[dict[str, Any]], *, now: datetime) -> None:
     assert judgement.state is not None  # noqa: S101 - the caller checked it
     facts = {"good": judgement.good, "looks": len(rows)}
-    more = {"checks": rows, "collateral": rows[-1].get("turned", [])}
+    collateral = rows[-1].get("turned", []) if judgement.state == R.WORSENED else []
+    more = {"checks": rows, "collateral": collateral}
     if not change(row, judgement.state, now=now, reason=judgement.reason, facts=facts, **more):
         return
     if judgement.state == R.WORSENED and undo.begin(row, now=now):
