@@ -117,7 +117,11 @@ def is_bad(world: World, row: Remediation) -> bool:
     value = world.samples.get(row.incident.rule.query, {}).get(row.incident.series_labels["target"], math.nan)
     if world.down or math.isnan(value):
         return False
-    return value < 1 if row.incident.rule.query == "up" else value > 10
+    return beyond(row.incident.rule.query, value)
+
+
+def beyond(query: str, value: float) -> bool:
+    return value < 1 if query == "up" else value > 10
 
 
 def check(world: World, ledger: Ledger) -> None:
@@ -163,4 +167,5 @@ def _verified_rests_on_samples(world: World, row: Remediation, effect_at: float)
     for look in last:
         assert look["verdict"] == Verdict.OK
         assert look["sample_at"] - look["reach_s"] >= effect_at
-        assert world.was_good(row.incident.rule.query, row.incident.series_labels["target"], look["sample_at"])
+        query, target = row.incident.rule.query, row.incident.series_labels["target"]
+        assert not beyond(query, world.had[query, target, look["sample_at"]])

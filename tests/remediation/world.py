@@ -89,9 +89,10 @@ class World:
     now: datetime = START
     samples: dict[str, dict[str, float]] = field(default_factory=dict)
     down: str = ""
+    had: dict[tuple[str, str, float], float] = field(default_factory=dict)
+    """Every value that was given out: by query, target and time."""
     label: str = "target"
     """The label that names a series."""
-    while_asleep: Callable[[], None] = lambda: None
     bells: deque[tuple[str, dict[str, int]]] = field(default_factory=deque)
 
     # --- what is outside ---
@@ -102,6 +103,7 @@ class World:
             raise SourceFailed(self.down)
         values = self.samples.get(question.query, {})
         labels: tuple[Labels, ...] = tuple({self.label: name} for name in values)
+        self.had |= {(question.query, name, now): value for name, value in values.items()}
         numbers = np.array([[value] for value in values.values()], dtype=float).reshape(len(values), 1)
         return Matrix(labels=labels, times=np.array([now]), values=numbers, now=now, reach_s=0.0)
 
@@ -145,9 +147,9 @@ class World:
     def sleep(self, seconds: float) -> None:
         """In the place of a worker's time.sleep: what happens meanwhile, happens."""
         self.now += timedelta(seconds=seconds)
-        self.while_asleep()
         for rule in Rule.objects.all():
             loop.evaluate(rule.pk, now=self.now)
+        loop.sweep(now=self.now)
 
     def ticks(self, count: int) -> None:
         for _ in range(count):

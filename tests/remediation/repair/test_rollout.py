@@ -8,11 +8,13 @@ from typing import Any
 import pytest
 
 from remediation import conf, draining
+from remediation.act.execution import Carried
 from remediation.decide import freeze
 from remediation.decide.rollout import batches
 from remediation.exceptions import EffectNotStarted, EffectUncertain
 from remediation.models import Remediation, RemediationTarget, Service, Target
-from remediation.repair import effect, lease
+from remediation.repair import lease
+from remediation.states import RemediationState
 from remediation.targets.base import TargetRef
 from tests.remediation.world import World, make_playbook, make_rule, make_service
 
@@ -143,7 +145,7 @@ def test_target_that_does_not_come_back_stops(world: World) -> None:
     state = world.ledger.state
 
     def starting(target: TargetRef, *, timeout_s: float = 5.0) -> Any:
-        return state(target) | ({"state": "STARTING"} if target.name in world.ledger.effects else {})
+        return dict(state(target)) | ({"state": "STARTING"} if target.name in world.ledger.effects else {})
 
     world.ledger.state = starting  # type: ignore[method-assign]
     world.tick()
@@ -278,7 +280,7 @@ def claimed(world: World, **step: Any) -> lease.Lease:
 
     def note(target: TargetRef) -> None:
         row = world.remediation()
-        found.append(lease.Lease(row=row, fence=row.fence, state=effect.R.EXECUTING, clock=lambda: world.now))
+        found.append(lease.Lease(row=row, fence=row.fence, state=RemediationState.EXECUTING, clock=lambda: world.now))
         raise Killed
 
     world.ledger.answer = note
@@ -306,6 +308,6 @@ def test_lease_that_was_taken_over_is_not_renewed_and_nothing_is_reported(world:
     Remediation.objects.update(fence=mine.fence + 1)
     assert not mine.renew()
     target = Target.objects.get(name="app-1")
-    mine.end(target, effect.execution.Carried(outcome="done", output="late"))
+    mine.end(target, Carried(outcome="done", output="late"))
     assert not RemediationTarget.objects.exclude(effect_ended_at=None).exists()
     assert mine.begin(target, first=True) == lease.LOST

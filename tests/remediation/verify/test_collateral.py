@@ -13,8 +13,8 @@ EFFECT_AT = 1000.0
 
 
 def neighbour(key: str = "a", **fields: Any) -> Neighbour:
-    usual = {"name": key, "verdict": Verdict.BAD, "phase": Phase.PENDING, "judged_at": 1010.0, "reach_s": 5.0}
-    return Neighbour(key=key, **(usual | fields))
+    usual: dict[str, Any] = {"verdict": Verdict.BAD, "phase": Phase.PENDING, "judged_at": 1010.0, "reach_s": 5.0}
+    return Neighbour(key=key, name=key, **(usual | fields))
 
 
 @pytest.mark.parametrize(
