@@ -148,7 +148,7 @@ def _begin(weather: Weather, reason: str, *, turned: int, now: datetime) -> None
         with transaction.atomic():
             source = Source.objects.get(pk=weather.source_id)
             storm = Storm.objects.create(source=source, began_at=now, last_at=now, reason=reason, numbers=numbers)
-            record(storm, "storm", now=now, reason=f"{source}: {reason}; automation holds", facts=numbers)
+            record(storm, "began", now=now, reason=f"{source}: {reason}; automation holds", facts=numbers)
     except IntegrityError:
         return  # another sweep was quicker
 
@@ -163,4 +163,4 @@ def _follow(storm: Storm, weather: Weather, *, now: datetime) -> None:
         with transaction.atomic():
             if mine.update(ended_at=now):
                 reason = f"calm for {(now - storm.last_at).total_seconds():.0f} s; automation goes on"
-                record(storm, "storm over", now=now, reason=reason)
+                record(storm, "ended", now=now, reason=reason)

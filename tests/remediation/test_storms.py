@@ -46,7 +46,7 @@ def test_much_at_once_is_a_storm_with_its_numbers(rule: Rule) -> None:
     assert storm.reason == "40 of 100 series went bad or unknown within 60 s"
     assert storm.numbers == {"series": 100, "turned": 40, "services": 0, "ill_before": 0, "hit_before": 0}
     line = Transition.objects.get(kind="storm")
-    assert (line.to_state, line.reason.startswith("prom: 40 of 100")) == ("storm", True)
+    assert (line.to_state, line.reason.startswith("prom: 40 of 100")) == ("began", True)
 
 
 @pytest.mark.parametrize(
@@ -99,7 +99,7 @@ def test_it_lasts_until_it_has_been_as_well_as_before_for_a_while(rule: Rule) ->
     fill(rule, ok=100)
     assert look(725 + conf.STORM_CALM_S - 5)
     assert look(725 + conf.STORM_CALM_S) is None
-    assert [line.to_state for line in Transition.objects.filter(kind="storm")] == ["storm", "storm over"]
+    assert [line.to_state for line in Transition.objects.filter(kind="storm")] == ["began", "ended"]
 
 
 def test_what_was_ill_before_does_not_keep_it_from_ending(rule: Rule) -> None:
