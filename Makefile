@@ -9,7 +9,7 @@ VENV_PYTHON = .venv/bin/python
 CHECKED = remediation dashboard deploy bench tests manage.py
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test faults run lint typecheck format lock bench bench-evaluate bench-reaction bench-detect
+.PHONY: help demo test faults demo-faults run lint typecheck format lock bench bench-evaluate bench-reaction bench-detect
 .PHONY: screenshots clean
 
 help: ## list the targets
@@ -23,7 +23,11 @@ test: ## run the tests, on the real servers and in a real browser
 	$(SETUP) test
 	@exec $(VENV_PYTHON) -m pytest $(ARGS)
 
-faults: ## break everything the demo can break and check that it is repaired: ten minutes
+faults: ## kill, cut and lie to the real processes, and compare ledger and database: ten minutes
+	$(SETUP) test
+	@exec $(VENV_PYTHON) -m tests.faults $(ARGS)
+
+demo-faults: ## break everything the demo can break and check that it is repaired: ten minutes
 	$(SETUP) test
 	@exec $(VENV_PYTHON) -m pytest -m "faults or acceptance" tests/acceptance $(ARGS)
 

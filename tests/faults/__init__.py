@@ -1,0 +1,1 @@
+"""The fault matrix: real processes, broken on purpose, and an oracle that compares ledger and database."""
