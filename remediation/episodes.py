@@ -3,13 +3,9 @@
 from __future__ import annotations
 
 from datetime import datetime
-from functools import cached_property
-from typing import Any
 
 from django.db import transaction
 
-from remediation import texts
-from remediation.decide.match import service_of
 from remediation.detect.base import Verdicts
 from remediation.doorbell import ring_after_commit
 from remediation.exceptions import Conflict
@@ -21,12 +17,13 @@ from remediation.models import (
     Rule,
     RuleVersion,
     SeriesState,
-    Service,
     change,
     record,
-    record_all,
+    rewrite,
 )
+from remediation.opening import Opening, measured
 from remediation.standings import (
+    BUSY,
     REFRESH_S,
     Judged,
     Tally,
@@ -41,14 +38,17 @@ from remediation.states import REMEDIATION_LIVE, IncidentState, Outcome, Phase, 
 
 MANY = 50
 """With more open incidents of one rule than this, what has not changed is written every REFRESH_S only."""
+ENDED_AT_ONCE = 50
+"""Incidents that end in one transaction."""
 MEASURED = ("verdict", "value", "score", "lower", "upper", "reason", "judged_at")
 
 
 def take_in(rule: Rule, verdicts: Verdicts | None, *, why_not: str, now: datetime, every_s: float = REFRESH_S) -> Tally:
-    """Write what an evaluation came to: series states and incidents, in one transaction.
+    """Write what an evaluation came to: series states and incidents.
 
     verdicts None means that the source gave no answer: every series the rule knows is unknown, because of `why_not`.
-    every_s: how often a series that stays well is written.
+    every_s: how often a series that stays well is written. States and what opens are one transaction; what ends does
+    so in further ones, so that the end of a storm does not keep everybody else from writing.
     """
     judged = judged_series(verdicts) if verdicts is not None else {}
     with transaction.atomic():
@@ -59,30 +59,48 @@ def take_in(rule: Rule, verdicts: Verdicts | None, *, why_not: str, now: datetim
             if name not in judged:
                 judged[name] = missing(row.labels, verdicts, why_not=why_not)
         changed = write_states(rule, known, judged, now=now, every_s=every_s)
-        still_open = _write_incidents(rule, known, judged, now=now)
+        still_open, over = _write_incidents(rule, known, judged, now=now)
+    _end(over, now=now)
     verdict_list = [one.verdict for one in judged.values()]
     return Tally(
         series=len(judged),
         bad=verdict_list.count(Verdict.BAD),
         unknown=verdict_list.count(Verdict.UNKNOWN),
         changed=changed,
-        settled="" if still_open or verdicts is None else _settled(rule, known, verdicts),
+        settled="" if verdicts is None else _settled(rule, known, verdicts, still_open=still_open),
     )
 
 
-def _settled(rule: Rule, states: dict[str, SeriesState], verdicts: Verdicts) -> str:
-    """The name of this very outcome when all is well, so that it is known when it is seen again."""
-    well = all(row.phase == Phase.OK and row.verdict == Verdict.OK for row in states.values())
-    return settled_name(rule.version, verdicts, known=states) if well else ""
+def take_in_bad(rule: Rule, verdicts: Verdicts, *, series: int, settled: str, now: datetime) -> Tally:
+    """As take_in, where these are the bad series, all others are well, and were so before. series: how many there are
+    in all; settled: how that was named."""
+    judged = judged_series(verdicts)
+    with transaction.atomic():
+        rows = SeriesState.objects.filter(rule=rule, fingerprint__in=list(judged))
+        known = {row.fingerprint: row for row in rows}
+        changed = write_states(rule, known, judged, now=now)
+        _write_incidents(rule, known, judged, now=now)
+    return Tally(series=series, bad=len(judged), unknown=0, changed=changed, settled=settled.removesuffix(BUSY) + BUSY)
 
 
-def _write_incidents(rule: Rule, states: dict[str, SeriesState], judged: dict[str, Judged], *, now: datetime) -> int:
-    """Open, fire, update and resolve. Unknown verdicts change no phase, so they reach none of these but the update.
-    Returns how many are open afterwards."""
+def _settled(rule: Rule, states: dict[str, SeriesState], verdicts: Verdicts, *, still_open: int) -> str:
+    """The name of this very outcome, so that it is known when it is seen again."""
+    if any(row.verdict == Verdict.UNKNOWN for row in states.values()):
+        return ""
+    busy = still_open > 0 or any(row.phase != Phase.OK or row.verdict != Verdict.OK for row in states.values())
+    return settled_name(rule.version, verdicts, known=states, busy=busy)
+
+
+def _write_incidents(
+    rule: Rule, states: dict[str, SeriesState], judged: dict[str, Judged], *, now: datetime
+) -> tuple[int, list[tuple[Incident, str]]]:
+    """Open, fire and update. Unknown verdicts change no phase, so they reach none of these but the update. Returns how
+    many stay open, and which are over, with the reason."""
     rows = Incident.objects.filter(rule=rule).exclude(state=IncidentState.RESOLVED).select_related("rule")
     incidents = {row.fingerprint: row for row in rows}
-    opening = _Opening(rule, now)
+    opening = Opening(rule, now)
     edited = []
+    over = []
     for name, one in judged.items():
         phase = Phase(states[name].phase)
         incident = incidents.get(name)
@@ -95,12 +113,20 @@ def _write_incidents(rule: Rule, states: dict[str, SeriesState], judged: dict[st
         if phase == Phase.FIRING and incident.state == IncidentState.PENDING:
             _fire(incident, now=now)
         elif phase == Phase.OK:
-            resolve(incident, now=now, reason=one.reason)
-    Incident.objects.bulk_update(edited, MEASURED, batch_size=200)
+            over.append((incident, one.reason))
+    rewrite(Incident, edited, MEASURED)
     if incidents:
         _adopt_version(opening.version, list(incidents.values()), now=now)
     opening.write()
-    return len(opening.rows) + sum(row.state != IncidentState.RESOLVED for row in incidents.values())
+    return len(opening.rows) + len(incidents) - len(over), over
+
+
+def _end(over: list[tuple[Incident, str]], *, now: datetime) -> None:
+    """What a crash in between leaves open ends at the next evaluation: its series is well."""
+    for first in range(0, len(over), ENDED_AT_ONCE):
+        with transaction.atomic():
+            for incident, reason in over[first : first + ENDED_AT_ONCE]:
+                resolve(incident, now=now, reason=reason)
 
 
 def _adopt_version(version: RuleVersion, incidents: list[Incident], *, now: datetime) -> None:
@@ -118,78 +144,9 @@ def _adopt_version(version: RuleVersion, incidents: list[Incident], *, now: date
             record(incident, "rule edited", now=now, reason=reason)
 
 
-class _Opening:
-    """The incidents that one evaluation opens: a storm of them costs a handful of statements."""
-
-    def __init__(self, rule: Rule, now: datetime) -> None:
-        self.rule, self.now = rule, now
-        self.rows: list[Incident] = []
-
-    @cached_property
-    def version(self) -> RuleVersion:
-        return self.rule.versions.first() or self.rule.keep_version(author=HOMEOSTAT, now=self.now)
-
-    @cached_property
-    def services(self) -> list[Service]:
-        return list(Service.objects.all())
-
-    def add(self, name: str, one: Judged, *, phase: Phase) -> None:
-        rule, now = self.rule, self.now
-        own = {name: texts.fill(text, one.labels, one.value) for name, text in rule.labels.items()}
-        service = rule.service or service_of({**one.labels, **own}, self.services)
-        # Two rules may stand for one alert, as in files of Prometheus: then both say so in their labels.
-        labels = {**one.labels, "alertname": rule.name, **own, "severity": rule.severity}
-        if service is not None:
-            labels |= {"service": service.name} | ({"team": service.team} if service.team else {})
-        firing = phase == Phase.FIRING
-        self.rows.append(
-            Incident(
-                rule=rule,
-                rule_version=self.version,
-                service=service,
-                fingerprint=name,
-                series_labels=one.labels,
-                labels=labels,
-                annotations=rule.annotations,
-                severity=rule.severity,
-                state=IncidentState.FIRING if firing else IncidentState.PENDING,
-                state_since=now,
-                opened_at=now,
-                judged_at=now,
-                fired_at=now if firing else None,
-                decide_at=now if firing else None,
-                **_measured(one),
-            )
-        )
-
-    def write(self) -> None:
-        """Each incident with its first lines of history: pending, and firing where it fires at once."""
-        lines: list[tuple[Incident, str, str]] = []
-        for row in Incident.objects.bulk_create(self.rows, batch_size=200):
-            lines.append((row, IncidentState.PENDING, ""))
-            if row.state == IncidentState.FIRING:
-                lines.append((row, IncidentState.FIRING, IncidentState.PENDING))
-                ring_after_commit("reconcile", incident_id=row.pk)
-        record_all(lines, now=self.now)
-
-
 def _fire(incident: Incident, *, now: datetime) -> None:
     if change(incident, IncidentState.FIRING, now=now, reason=incident.reason, fired_at=now, decide_at=now):
         ring_after_commit("reconcile", incident_id=incident.pk)
-
-
-def _measured(one: Judged) -> dict[str, Any]:
-    """What an incident keeps of a verdict: the numbers of the last bad one, so that it still says what was wrong."""
-    if one.verdict != Verdict.BAD:
-        return {"verdict": one.verdict, "reason": one.reason}
-    return {
-        "verdict": one.verdict,
-        "value": one.value,
-        "score": one.score,
-        "lower": one.lower,
-        "upper": one.upper,
-        "reason": one.reason,
-    }
 
 
 def _take_over(incident: Incident, one: Judged, *, seldom: bool, now: datetime) -> bool:
@@ -198,7 +155,7 @@ def _take_over(incident: Incident, one: Judged, *, seldom: bool, now: datetime) 
     age = (now - incident.judged_at).total_seconds() if incident.judged_at else REFRESH_S
     if seldom and not changed and 0 <= age < REFRESH_S:
         return False
-    for name, value in (_measured(one) | {"judged_at": now}).items():
+    for name, value in (measured(one) | {"judged_at": now}).items():
         setattr(incident, name, value)
     if changed:
         record(incident, f"verdict {one.verdict}", now=now, reason=one.reason)

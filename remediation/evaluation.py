@@ -11,7 +11,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import partial
 
@@ -21,12 +21,13 @@ from remediation import condition
 from remediation.detect.base import Verdicts
 from remediation.exceptions import ConfigurationError, ObserveError, SourceFailed
 from remediation.judging import Asked, asking
-from remediation.models import Rule, RuleStatus
+from remediation.models import Rule, RuleStatus, SeriesState
 from remediation.observe import chain, promql, window
 from remediation.observe.answers import Answer, Samples
 from remediation.observe.clients import client_for
-from remediation.series import Matrix
-from remediation.standings import is_settled
+from remediation.series import Matrix, fingerprint
+from remediation.standings import BUSY, is_countable, is_settled
+from remediation.states import Phase, Verdict
 
 log = logging.getLogger(__name__)
 
@@ -34,7 +35,7 @@ TOGETHER = 50
 """Rules in one question."""
 SERIES_TOGETHER = 2000
 """Series in one answer, about: a rule that had more of them is asked alone."""
-COUNTED_FROM = 20
+COUNTED_FROM = 4
 """Series from which a rule's well ones are only counted: a count is then less to send than the samples."""
 ALONE_S = 600.0
 """Seconds for which a rule that spoiled a question in common is asked by itself."""
@@ -46,12 +47,14 @@ _lock = threading.Lock()
 
 @dataclass(frozen=True, kw_only=True)
 class Seen:
-    """What a look at one rule came to: its verdicts, or why there are none; or `unchanged`, when every series is well
-    and there are those, and only those, of the last time."""
+    """What a look at one rule came to: its verdicts, or why there are none. unchanged: every series is well, and they
+    are those of the last time; counted, there are no verdicts then. others_well: the verdicts are those of the bad
+    series, and all others are well and were so before."""
 
     verdicts: Verdicts | None = None
     error: str = ""
     unchanged: bool = False
+    others_well: bool = False
 
 
 _Found = dict[int, Seen]
@@ -114,14 +117,18 @@ def _sorted(due: Iterable[Due]) -> tuple[list[_Part], list[_Part]]:
         asked = _simple(one.rule)
         if asked is None or one.status.series > SERIES_TOGETHER or _is_alone(one.rule):
             continue
-        stale_after_s = float(one.rule.source.stale_after_s)
-        recent = promql.recent(asked.query, stale_after_s=stale_after_s)
-        well = asked.detector.well(recent, asked.params)
-        if well and not one.look and one.status.series > COUNTED_FROM and _was_settled(one):
+        well = _well(asked) if not one.look and one.status.series >= COUNTED_FROM else None
+        if well and is_countable(one.status, one.rule.version):
             counted.append(_Part(due=one, asked=asked, query=f"count({well})"))
         else:
             together.append(_plain(one, asked))
     return counted, together
+
+
+def _well(asked: Asked) -> str | None:
+    """What gives the series that are certainly well, counting as fresh what is newer than the source's limit."""
+    recent = promql.recent(asked.query, stale_after_s=float(asked.source.stale_after_s))
+    return asked.detector.well(recent, asked.params)
 
 
 def _plain(due: Due, asked: Asked) -> _Part:
@@ -156,23 +163,40 @@ def _groups(parts: Sequence[_Part]) -> Iterable[list[_Part]]:
 
 
 def _count(group: list[_Part], *, now: datetime) -> _Found:
-    """The rules whose series are all well and as many as before."""
+    """The rules that have as many well series as before, and those whose bad ones are what is missing of them."""
     try:
         answer = _ask(group, now=now)
+        wells = {key: int(series[0].values[-1]) for key, series in chain.parts(answer).items()}
+        missing = [part for part in group if wells.get(str(part.due.rule.pk), 0) != part.due.status.series]
+        bad = chain.parts(_ask([_bad(part) for part in missing], now=now)) if missing else {}
     except SourceFailed:
         raise
     except ObserveError:
         return {}  # one of them cannot be counted: each is looked at
-    found = chain.parts(answer)
-    return {
-        part.due.rule.pk: Seen(unchanged=True)
-        for part in group
-        if _count_of(found.get(str(part.due.rule.pk), [])) == part.due.status.series
-    }
+    calm = {part.due.rule.pk for part in group if part not in missing and not part.due.status.settled.endswith(BUSY)}
+    found = {pk: Seen(unchanged=True) for pk in calm}
+    restless = _restless([part.due.rule for part in missing])
+    for part in missing:
+        pk = part.due.rule.pk
+        seen = _judged(part, bad, alive=True, now=now)
+        names = {fingerprint(labels) for labels in seen.verdicts.labels} if seen.verdicts is not None else set()
+        if names and wells.get(str(pk), 0) + len(names) == part.due.status.series and restless.get(pk, set()) <= names:
+            found[pk] = replace(seen, others_well=True)
+    return found
 
 
-def _count_of(series: list[Samples]) -> int:
-    return int(series[0].values[-1]) if series else 0
+def _bad(part: _Part) -> _Part:
+    """The same rule, asked for the series that are not well."""
+    return replace(part, query=part.asked.detector.bad(part.asked.query, part.asked.params))
+
+
+def _restless(rules: Sequence[Rule]) -> dict[int, set[str]]:
+    """The series of each rule that were not well: when one of them is now, it has to be looked at."""
+    found: dict[int, set[str]] = {}
+    rows = SeriesState.objects.filter(rule__in=rules).exclude(phase=Phase.OK, verdict=Verdict.OK)
+    for rule_id, name in rows.values_list("rule_id", "fingerprint"):
+        found.setdefault(rule_id, set()).add(name)
+    return found
 
 
 # --- looking ----------------------------------------------------------------------------------------------------------
@@ -252,7 +276,8 @@ def _ask(group: list[_Part], *, now: datetime) -> Answer:
         client = client_for(source)
         if any(part.asked.detector.needs_liveness and part.query == part.asked.query for part in group):
             queries[ALIVE] = window.liveness(client)
-        answer = client.instant(chain.chained(queries), at=np.floor(now.timestamp() * 1000) / 1000)
+        fresh = {key: client.fresh(query) for key, query in queries.items()}
+        answer = client.instant(chain.chained(fresh), at=np.floor(now.timestamp() * 1000) / 1000, as_is=True)
         if answer.warnings:
             raise ObserveError(f"the source warns: {'; '.join(answer.warnings[:3])}")
     return answer
@@ -261,12 +286,6 @@ def _ask(group: list[_Part], *, now: datetime) -> Answer:
 # --- nothing new ------------------------------------------------------------------------------------------------------
 
 
-def _was_settled(one: Due) -> bool:
-    """With the rule as it is now, and with all stored series in the answer: their number then says it all."""
-    version, _, series = one.status.settled.partition("/")
-    return version == str(one.rule.version) and "/" not in series
-
-
 def _compared(one: Due, verdicts: Verdicts) -> Seen:
     """The verdicts, with a word on whether they are what they were."""
-    return Seen(verdicts=verdicts, unchanged=not one.look and is_settled(one.status, one.rule.version, verdicts))
+    return Seen(verdicts=verdicts, unchanged=is_settled(one.status, one.rule.version, verdicts))

@@ -7,25 +7,23 @@ import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 
 import numpy as np
-from django.db import connection
 
 from remediation.conf import FORGET_AFTER_S
 from remediation.detect.base import Verdicts
 from remediation.detect.phase import Standing, advance
-from remediation.models import Incident, Rule, RuleStatus, SeriesState
+from remediation.models import Incident, Rule, RuleStatus, SeriesState, rewrite
 from remediation.series import fingerprint
 from remediation.states import Code, IncidentState, Phase, Verdict
 
 REFRESH_S = 10.0
 """A series whose verdict does not change is written again after this many seconds, so that its value stays current."""
-REFRESHED_PER_S = 100
+REFRESHED_PER_S = 25
 """Well series that are written again in a second, of all rules together: with many, each has to wait for its turn."""
 REFRESH_AT_MOST_S = 300.0
-PARTLY = "/partly"
-"""Ends the name of a settled outcome in which series are stored that are not in the answer, because they are well."""
+PARTLY, BUSY = "/partly", "/busy"
+"""End the name of an outcome: series are stored that are not in the answer, because they are well; not all are well."""
 
 KEY_FIELDS = ("rule", "fingerprint")
 MOVING_FIELDS = (
@@ -120,25 +118,51 @@ def forget_replaced(rule: Rule, known: dict[str, SeriesState], judged: dict[str,
         known.pop(name).delete()
 
 
-def settled_name(version: int, verdicts: Verdicts, *, known: Iterable[str] = ()) -> str:
-    """Names a rule's version and its series, for RuleStatus.settled: seen again with all of them well, nothing has to
-    be read or written. `known`: the fingerprints that are stored. Empty when one of those is not in the answer, unless
-    what is missing is certainly well."""
+def settled_name(version: int, verdicts: Verdicts, *, known: Iterable[str] = (), busy: bool = False) -> str:
+    """Names a rule's version and its series, for RuleStatus.settled, when something is known of each of them.
+
+    Seen again with all of them well, and not BUSY, nothing has to be read or written. `known`: the fingerprints that
+    are stored. Empty when one of those is not in the answer, unless what is missing is certainly well.
+    """
     names = sorted(fingerprint(labels) for labels in verdicts.labels)
     partly = not set(known) <= set(names)
-    if partly and verdicts.missing != Code.OK:
+    if np.any(verdicts.codes == Code.UNKNOWN) or (partly and verdicts.missing != Code.OK):
         return ""
     digest = hashlib.sha256(" ".join(names).encode()).hexdigest()[:32]
-    return f"{version}/{digest}{PARTLY if partly else ''}"
+    return f"{version}/{digest}{PARTLY if partly else ''}{BUSY if busy else ''}"
 
 
 def is_settled(status: RuleStatus, version: int, verdicts: Verdicts) -> bool:
-    """Whether every series is well, and they are those of the last time."""
-    if not status.settled or not np.all(verdicts.codes == Code.OK):
+    """Whether every series is well, and they are those of the last time, and were so then."""
+    settled = status.settled
+    if not settled or settled.endswith(BUSY) or not np.all(verdicts.codes == Code.OK):
         return False
-    partly = status.settled.endswith(PARTLY)
-    same = status.settled.removesuffix(PARTLY) == settled_name(version, verdicts)
+    partly = settled.endswith(PARTLY)
+    same = settled.removesuffix(PARTLY) == settled_name(version, verdicts)
     return same and (not partly or verdicts.missing == Code.OK)
+
+
+def is_countable(status: RuleStatus, version: int) -> bool:
+    """Whether the number of its series says which they are: all that are stored were in the last answer."""
+    return status.settled.startswith(f"{version}/") and PARTLY not in status.settled
+
+
+def refresh(rule: Rule, verdicts: Verdicts, *, now: datetime) -> None:
+    """Write the values of series that are all well, as they were; none has to be read for that."""
+    rows = [
+        SeriesState(
+            rule=rule,
+            fingerprint=name,
+            judged_at=now.timestamp(),
+            value=one.value,
+            score=one.score,
+            lower=one.lower,
+            upper=one.upper,
+            reason=one.reason,
+        )
+        for name, one in judged_series(verdicts).items()
+    ]
+    rewrite(SeriesState, rows, ("judged_at", "value", "score", "lower", "upper", "reason"), by=KEY_FIELDS)
 
 
 def refresh_s(series: int) -> float:
@@ -182,22 +206,5 @@ def write_states(
     SeriesState.objects.bulk_create(
         new, batch_size=500, update_conflicts=True, unique_fields=KEY_FIELDS, update_fields=STATE_FIELDS
     )
-    _rewrite(edited)
+    rewrite(SeriesState, edited, MOVING_FIELDS)
     return changed
-
-
-def _rewrite(rows: list[SeriesState]) -> None:
-    """Write what moves of rows that are there. Plain SQL: there may be thousands, and a row of the ORM's own bulk
-    statements costs ten times as much."""
-    if not rows:
-        return
-    names = ", ".join(f"{connection.ops.quote_name(name)} = %s" for name in MOVING_FIELDS)
-    table = connection.ops.quote_name(SeriesState._meta.db_table)
-    values = [[_plain(getattr(row, name)) for name in MOVING_FIELDS] + [row.pk] for row in rows]
-    with connection.cursor() as cursor:
-        cursor.executemany(f"UPDATE {table} SET {names} WHERE id = %s", values)  # noqa: S608 - names of our own columns
-
-
-def _plain(value: Any) -> Any:
-    """A value without its enumeration, which not every driver takes for a text."""
-    return str(value) if isinstance(value, str) else value

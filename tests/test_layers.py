@@ -22,6 +22,8 @@ LOOP = {
     "combination",
     "condition",
     "episodes",
+    "opening",
+    "turn",
     "deciding",
     "breakers",
     "storms",

@@ -66,6 +66,10 @@ class Detector(Plugin, ABC):
         of sending them. None where a verdict needs more than the newest sample."""
         return None
 
+    def bad(self, query: str, params: Params) -> str:
+        """PromQL that gives the series of the query that are bad, for a detector that has `well`."""
+        raise NotImplementedError
+
     def stream(self, params: Params, count: int) -> Stream | None:
         """A state that judges point after point, for a detector that need not see its window again each time. Its
         verdicts are those of `judge` over the same points."""

@@ -49,6 +49,9 @@ class Expression(Detector):
         asked = cast(ExpressionParams, params)
         return None if asked.op is None else Threshold().well(query, _limit(asked))
 
+    def bad(self, query: str, params: registry.Params) -> str:
+        return Threshold().bad(query, _limit(cast(ExpressionParams, params)))
+
     def judge(self, matrix: Matrix, params: registry.Params) -> Verdicts:
         asked = cast(ExpressionParams, params)
         found = self._returned(matrix) if asked.op is None else Threshold().judge(matrix, _limit(asked))

@@ -79,6 +79,10 @@ class Threshold(Detector):
         countable = asked.clear is None and asked.op != "=="
         return f"({query}\n) {_OPPOSITE[asked.op]} ({asked.value!r})" if countable else None
 
+    def bad(self, query: str, params: registry.Params) -> str:
+        asked = cast(ThresholdParams, params)
+        return f"({query}\n) {asked.op} ({asked.value!r})"
+
     def judge(self, matrix: Matrix, params: registry.Params) -> Verdicts:
         asked = cast(ThresholdParams, params)
         values, times = last_points(matrix)

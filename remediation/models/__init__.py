@@ -11,6 +11,7 @@ from remediation.models.maintenance import MaintenanceWindow
 from remediation.models.playbook import Playbook, PlaybookVersion, Step
 from remediation.models.problem import Problem
 from remediation.models.remediation import Remediation, RemediationTarget
+from remediation.models.rewriting import rewrite
 from remediation.models.rule import Rule, RuleStatus, RuleVersion
 from remediation.models.seal import Seal
 from remediation.models.series_state import SeriesState
@@ -53,4 +54,5 @@ __all__ = [
     "change",
     "record",
     "record_all",
+    "rewrite",
 ]

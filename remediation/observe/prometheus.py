@@ -60,11 +60,15 @@ class Prometheus(PrometheusConnect):
     def __repr__(self) -> str:
         return f"Prometheus({self.origin})"
 
-    def instant(self, query: str, *, at: float) -> Answer:
+    def instant(self, query: str, *, at: float, as_is: bool = False) -> Answer:
         """The newest sample of each series at a time (seconds since the epoch), none older than access.stale_after_s.
 
-        Raises QueryRefused with the source's own words."""
-        return self._query("/api/v1/query", query, {"time": f"{at:.3f}"})
+        as_is: the query went through `fresh` already. Raises QueryRefused with the source's own words."""
+        return self._query("/api/v1/query", query, {"time": f"{at:.3f}"}, as_is=as_is)
+
+    def fresh(self, query: str) -> str:
+        """The query as this server has to be asked for it to leave stale samples out."""
+        return query if self._lookback_is_known() else promql.fresh(query, stale_after_s=self.access.stale_after_s)
 
     def range(self, query: str, *, start: float, end: float, step_s: float) -> Answer:
         """As instant, at start, start + step_s, ... up to end."""
@@ -102,12 +106,12 @@ class Prometheus(PrometheusConnect):
         found = answers.part(self._get("/api/v1/status/buildinfo"), "", dict, self.origin)
         return {str(name): str(value) for name, value in found.items()}
 
-    def _query(self, path: str, query: str, params: dict[str, str]) -> Answer:
+    def _query(self, path: str, query: str, params: dict[str, str], *, as_is: bool = False) -> Answer:
         stale = self.access.stale_after_s
         params = params | {"timeout": f"{max(round(self.access.timeout_s * 1000 * GIVE_UP), 1)}ms"}
         if self._lookback_is_known():
             return self._answer(path, params | {"query": query, "lookback_delta": f"{max(round(stale * 1000), 1)}ms"})
-        fresh = promql.fresh(query, stale_after_s=stale)
+        fresh = query if as_is else promql.fresh(query, stale_after_s=stale)
         try:
             return self._answer(path, params | {"query": fresh})
         except QueryRefused:

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from deploy import tools
-from remediation import condition, evaluation, loop
+from remediation import condition, evaluation, loop, turn
 from remediation.detect.base import Verdicts
 from remediation.exceptions import SourceFailed
 from remediation.models import Incident, Rule, RuleStatus, SeriesState, Source
@@ -68,13 +68,13 @@ def told(kept: store.Store, monkeypatch: pytest.MonkeyPatch) -> Told:
     asked: list[str] = []
     instant = Prometheus.instant
 
-    def noted(self: Prometheus, query: str, *, at: float) -> Answer:
+    def noted(self: Prometheus, query: str, *, at: float, as_is: bool = False) -> Answer:
         asked.append(query)
-        return instant(self, query, at=at)
+        return instant(self, query, at=at, as_is=as_is)
 
     monkeypatch.setattr(Prometheus, "instant", noted)
     monkeypatch.setattr("remediation.models.rule.STARTS", 1)  # all slots begin together
-    monkeypatch.setattr(loop, "_refresh_s", lambda: 300.0)
+    monkeypatch.setattr(turn, "_refresh_s", lambda: 300.0)
     monkeypatch.setattr(evaluation, "_alone", {})
     return Told(kept, source, asked)
 
@@ -171,7 +171,54 @@ def test_one_of_many_that_leaves_is_seen_at_once(told: Told, value: float | None
     expected = Verdict.BAD if value == 9.0 else Verdict.UNKNOWN
     assert SeriesState.objects.get(rule=rule, labels__id="l-3").verdict == expected
     assert Incident.objects.count() == (1 if value == 9.0 else 0)
-    assert RuleStatus.objects.get(rule=rule).settled == ""
+    status = RuleStatus.objects.get(rule=rule)
+    assert status.settled.endswith("/busy") if value == 9.0 else status.settled == ""
+    assert (status.series, status.bad, status.unknown) == (MANY, int(value == 9.0), int(value != 9.0))
+
+
+def test_only_bad_series_are_fetched_while_the_others_stay_well(told: Told) -> None:
+    told.write("n_one", names("n"))
+    rule = told.rule("n_one", params={"op": ">", "value": 6.0})
+    told.tick(1)
+    for bad in ({"n-3": 8.0}, {"n-3": 9.0}, {"n-3": 9.5, "n-5": 7.0}):
+        told.now += timedelta(seconds=9)
+        told.write("n_one", names("n") | bad)
+        told.tick(1)
+        assert len(told.asked) == 2
+        assert "count(" in told.asked[0]
+        assert ") > (6.0)" in told.asked[1]
+        rows = SeriesState.objects.filter(rule=rule, verdict=Verdict.BAD)
+        assert {row.labels["id"]: row.value for row in rows} == bad
+        assert set(Incident.objects.values_list("series_labels__id", "value")) == set(bad.items())
+        assert RuleStatus.objects.get(rule=rule).bad == len(bad)
+    told.now += timedelta(seconds=9)
+    told.write("n_one", names("n") | {"n-5": 7.0})  # one of the two is well again: it is looked at
+    told.tick(1)
+    assert len(told.asked) == 3
+    assert set(Incident.objects.exclude(state="resolved").values_list("series_labels__id", flat=True)) == {"n-5"}
+    assert verdicts(rule)["n-3"] == Verdict.OK
+    told.now += timedelta(seconds=9)
+    told.write("n_one", {name: value for name, value in names("n").items() if name != "n-8"} | {"n-5": 7.0})
+    told.now += timedelta(seconds=30)
+    told.write("n_one", {name: value for name, value in names("n").items() if name != "n-8"} | {"n-5": 7.0})
+    told.tick(1)
+    assert verdicts(rule)["n-8"] == Verdict.UNKNOWN
+    assert verdicts(rule)["n-5"] == Verdict.BAD
+
+
+def test_values_of_well_series_are_written_when_it_is_their_turn(
+    told: Told, monkeypatch: pytest.MonkeyPatch, django_assert_max_num_queries: Any
+) -> None:
+    monkeypatch.setattr(turn, "_refresh_s", lambda: 10.0)
+    told.write("v_one", names("v"))
+    rule = told.rule("v_one", params={"op": ">", "value": 6.0})
+    told.tick(1)
+    told.now += timedelta(seconds=20)
+    told.write("v_one", dict.fromkeys(names("v"), 2.5))
+    with django_assert_max_num_queries(10):
+        told.tick(1)
+    values = SeriesState.objects.filter(rule=rule).values_list("value", "reason", "judged_at").distinct()
+    assert list(values) == [(2.5, "2.5 is at or below 6", rule.slot_began(told.now).timestamp())]
 
 
 def test_an_edited_rule_is_looked_at_anew(told: Told) -> None:

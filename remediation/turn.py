@@ -1,0 +1,169 @@
+"""A rule's turn: its slot is claimed, it is judged, what was seen is taken in, and how it went is written."""
+
+from __future__ import annotations
+
+import logging
+import secrets
+import time
+from datetime import datetime, timedelta
+from typing import cast
+
+from django.db.models import F, Q, QuerySet, Sum
+
+from remediation import conf, episodes, evaluation, storms
+from remediation.detect.base import Verdicts
+from remediation.models import Rule, RuleStatus, record
+from remediation.signals import evaluated
+from remediation.standings import Tally, is_countable, refresh, refresh_s
+
+log = logging.getLogger(__name__)
+
+AT_LEAST_S = 5.0
+"""Seconds that an evaluation may take whatever the interval is."""
+GOLDEN = 0.6180339887498949
+"""Multiples of it spread evenly between 0 and 1."""
+COUNT_EVERY_S = 10.0
+_counted: tuple[float, int] = (float("-inf"), 0)
+"""When the series of all rules were counted, and how many there were."""
+
+
+def lease(now: datetime) -> datetime:
+    """Until when the rules taken now are ours. No two are the same, so that this also says whose they are."""
+    return now + timedelta(seconds=conf.EVALUATION_LEASE_S, microseconds=secrets.randbelow(1_000_000))
+
+
+def claim_slot(rules: list[Rule], slot: int, lease: datetime, *, now: datetime) -> list[evaluation.Due]:
+    """Take the current slot of rules by compare-and-set. A slot whose predecessor still runs is an overrun."""
+    known = RuleStatus.objects.filter(rule__in=[rule.pk for rule in rules])
+    # A slot far ahead is one that a clock, since set back, once saw: it must not keep the rule waiting until then.
+    open_ones = known.filter(Q(slot__lt=slot) | Q(slot__gt=slot + 2))
+    free = _free(now)
+    taken = open_ones.filter(free).update(slot=slot, running_until=lease)
+    if taken < len(rules):
+        open_ones.exclude(free).update(overruns=F("overruns") + 1, slot=slot)
+        have = set(known.values_list("rule_id", flat=True))
+        for rule in rules:
+            if rule.pk not in have:
+                RuleStatus.objects.get_or_create(rule=rule, defaults={"slot": slot, "running_until": lease})
+    return ours(rules, lease, now=now)
+
+
+def ours(rules: list[Rule], lease: datetime, *, now: datetime) -> list[evaluation.Due]:
+    """Those of the rules that this lease holds, with what their last evaluation came to."""
+    rows = {row.rule_id: row for row in RuleStatus.objects.filter(rule__in=rules, running_until=lease)}
+    return [
+        evaluation.Due(rule=rule, status=row, look=_is_due_for_a_look(row, now=now))
+        for rule in rules
+        if (row := rows.get(rule.pk)) is not None
+    ]
+
+
+def _is_due_for_a_look(row: RuleStatus, *, now: datetime) -> bool:
+    """Rules that were looked at together are not again: each has a pace of its own, a quarter slower or quicker."""
+    pace = 0.75 + (row.rule_id * GOLDEN % 1.0) / 2
+    return row.looked_at is None or not timedelta() <= now - row.looked_at < pace * timedelta(seconds=_refresh_s())
+
+
+def _refresh_s() -> float:
+    """How often series that stay well are written; counted anew once in a while."""
+    global _counted  # noqa: PLW0603 - one number of this process, and whichever thread writes it last is right
+    at, series = _counted
+    if not 0 <= time.monotonic() - at < COUNT_EVERY_S:
+        series = RuleStatus.objects.filter(rule__enabled=True).aggregate(Sum("series"))["series__sum"] or 0
+        _counted = (time.monotonic(), series)
+    return refresh_s(series)
+
+
+def _free(now: datetime) -> Q:
+    """Nobody is at the rule: never, no longer, or by a lease that reaches further ahead than leases do."""
+    lease = timedelta(seconds=conf.EVALUATION_LEASE_S)
+    return Q(running_until=None) | Q(running_until__lte=now) | Q(running_until__gt=now + 2 * lease)
+
+
+def evaluate(due: list[evaluation.Due], lease: datetime, *, now: datetime) -> None:
+    """Judge, take in, and write how it went. Whatever breaks is the rule's error, and its lease ends with this."""
+    if not due:
+        return
+    started = time.perf_counter()
+    # What does not fit into an interval is an overrun: the next slot is soon, and others wait for this thread.
+    seen = evaluation.look(due, now=now, within_s=max(due[0].rule.period_s, AT_LEAST_S))
+    took_ms = (time.perf_counter() - started) * 1000 / len(due)
+    mine = RuleStatus.objects.filter(running_until=lease)
+    quiet = [one for one in due if _is_quiet(one, seen.get(one.rule.pk))]
+    looked = [one for one in quiet if one.look]
+    for one in looked:
+        refresh(one.rule, cast(Verdicts, seen[one.rule.pk].verdicts), now=now)
+    unchanged = {one.rule.pk for one in quiet}
+    done = {"running_until": None, "evaluated_at": now, "took_ms": took_ms}
+    mine.filter(rule__in=unchanged - {one.rule.pk for one in looked}).update(**done)
+    mine.filter(rule__in=[one.rule.pk for one in looked]).update(**done, looked_at=now)
+    missed = [one.rule.pk for one in due if one.rule.pk not in seen]
+    mine.filter(rule__in=missed).update(running_until=None, overruns=F("overruns") + 1)
+    for one in due:
+        if one.rule.pk in seen and one.rule.pk not in unchanged:
+            _take_in(one, seen[one.rule.pk], mine.filter(rule=one.rule), took_ms, now=now)
+
+
+def _is_quiet(one: evaluation.Due, seen: evaluation.Seen | None) -> bool:
+    """Nothing to be written but the values, when it is their turn. What is stored beside the answer is for take_in."""
+    if seen is None or not seen.unchanged or one.status.error:
+        return False
+    return not one.look or (seen.verdicts is not None and is_countable(one.status, one.rule.version))
+
+
+def _take_in(
+    one: evaluation.Due, seen: evaluation.Seen, mine: QuerySet[RuleStatus], took_ms: float, *, now: datetime
+) -> None:
+    rule, before, error = one.rule, one.status, seen.error
+    if not mine.exists():  # it took longer than its lease: somebody else has newer verdicts
+        return
+    started = time.perf_counter()
+    tally = Tally(series=before.series, bad=before.bad, unknown=before.unknown, changed=False)
+    try:
+        if seen.others_well and seen.verdicts is not None:
+            tally = episodes.take_in_bad(rule, seen.verdicts, series=before.series, settled=before.settled, now=now)
+        else:
+            tally = episodes.take_in(rule, seen.verdicts, why_not=error, now=now, every_s=_refresh_s())
+    except Exception as problem:
+        log.exception("what rule %s saw cannot be stored", rule)
+        error = f"what it saw cannot be stored ({type(problem).__name__})"
+    mine.update(
+        running_until=None,
+        evaluated_at=before.evaluated_at if error else now,
+        took_ms=took_ms + (time.perf_counter() - started) * 1000,
+        error=error,
+        error_at=now if error else None,
+        series=tally.series,
+        bad=tally.bad,
+        unknown=tally.unknown,
+        settled="" if error else tally.settled,
+        looked_at=before.looked_at if seen.others_well else now,
+    )
+    _note_unknown(rule, before, tally, error=error, now=now)
+    if tally.bad + tally.unknown - before.bad - before.unknown >= conf.STORM_LEAST:
+        _look_for_a_storm(now)
+    evaluated.send(Rule, rule_id=rule.pk, changed=tally.changed or error != before.error)
+
+
+def _note_unknown(rule: Rule, before: RuleStatus, tally: Tally, *, error: str, now: datetime) -> None:
+    """A line of history when a rule loses sight of its series, and when it sees them again: unknown is no fault, and
+    nothing is done about it, so somebody must be able to read that."""
+    if tally.unknown and not before.unknown:
+        why = error or f"{tally.unknown} of {tally.series} series have no fresh sample"
+        record(rule, "unknown", now=now, reason=f"{why}; unknown is not a fault, so nothing is done")
+    elif before.unknown and not tally.unknown:
+        record(rule, "known again", now=now, reason="fresh samples again")
+
+
+def _look_for_a_storm(now: datetime) -> None:
+    """So much went bad that the next sweep would be late."""
+    try:
+        storms.look(now=now, at_once=True)
+    except Exception:
+        log.exception("nobody could look for a storm; the guard says no once that lasts")
+
+
+def claim_now(rule: Rule, lease: datetime, *, now: datetime) -> bool:
+    """Take the rule outside its slots, unless somebody is at it this moment."""
+    RuleStatus.objects.get_or_create(rule=rule)
+    return bool(RuleStatus.objects.filter(_free(now), rule=rule).update(running_until=lease))
