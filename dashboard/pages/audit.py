@@ -27,7 +27,20 @@ from remediation.models import Remediation, Transition
 
 PER_PAGE = 50
 LENGTH = 100
-KINDS = ("incident", "remediation", "rule", "playbook", "service", "freeze", "breaker", "storm", "maintenance", "target", "user", "login")
+KINDS = (
+    "incident",
+    "remediation",
+    "rule",
+    "playbook",
+    "service",
+    "freeze",
+    "breaker",
+    "storm",
+    "maintenance",
+    "target",
+    "user",
+    "login",
+)
 A_LOOK = 1000
 """Links that one look at the page verifies."""
 AGAIN = timedelta(minutes=10)
