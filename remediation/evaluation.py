@@ -20,7 +20,7 @@ import numpy as np
 from remediation import condition
 from remediation.detect.base import Verdicts
 from remediation.exceptions import ConfigurationError, ObserveError, SourceFailed
-from remediation.judging import Asked, asking
+from remediation.judging import Asked, asking, noting_once
 from remediation.models import Rule, RuleStatus, SeriesState
 from remediation.observe import chain, promql, window
 from remediation.observe.answers import Answer, Samples
@@ -86,10 +86,11 @@ def look(due: Sequence[Due], *, now: datetime, within_s: float) -> dict[int, See
     found: dict[int, Seen] = {}
     until = time.monotonic() + within_s
     try:
-        for question in _questions(due, found, now=now):
-            found |= question()
-            if time.monotonic() > until:
-                break
+        with noting_once():
+            for question in _questions(due, found, now=now):
+                found |= question()
+                if time.monotonic() > until:
+                    break
     except SourceFailed as error:
         found |= {one.rule.pk: Seen(error=str(error)) for one in due if one.rule.pk not in found}
     return found

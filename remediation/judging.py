@@ -6,6 +6,7 @@ import math
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Self
@@ -25,6 +26,10 @@ from remediation.observe.gate import gate_of
 from remediation.observe.shelf import shelf
 from remediation.registry import Params
 from remediation.series import Matrix
+
+
+_noted: ContextVar[set[int] | None] = ContextVar("noted", default=None)
+"""The sources whose answer was noted already, where once is enough."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -89,12 +94,31 @@ def asking(source: Source, *, now: datetime) -> Iterator[None]:
         with gate_of(source.pk).question():
             yield
     except SourceFailed as error:
+        (_noted.get() or set()).discard(source.pk)
         note_failure(source, str(error), now=now)
         raise
     except ObserveError:
-        note_answer(source, now=now)
+        _note(source, now=now)
         raise
-    note_answer(source, now=now)
+    _note(source, now=now)
+
+
+@contextmanager
+def noting_once() -> Iterator[None]:
+    """Within this, of many questions that a source answers only the first is noted: they are all of one moment."""
+    token = _noted.set(set())
+    try:
+        yield
+    finally:
+        _noted.reset(token)
+
+
+def _note(source: Source, *, now: datetime) -> None:
+    noted = _noted.get()
+    if noted is None or source.pk not in noted:
+        note_answer(source, now=now)
+    if noted is not None:
+        noted.add(source.pk)
 
 
 def _fetch_alerts(asked: Asked, *, now: datetime) -> Matrix:
