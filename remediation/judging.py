@@ -27,7 +27,6 @@ from remediation.observe.shelf import shelf
 from remediation.registry import Params
 from remediation.series import Matrix
 
-
 _noted: ContextVar[set[int] | None] = ContextVar("noted", default=None)
 """The sources whose answer was noted already, where once is enough."""
 
