@@ -262,6 +262,15 @@ def test_a_forged_end_is_named() -> None:
 
 
 @pytest.mark.django_db
+def test_a_line_changed_with_its_seal_shows_in_the_next() -> None:
+    rows = sealed(3)
+    Transition.objects.filter(pk=rows[1].pk).update(reason="another")
+    rows[1].refresh_from_db()
+    Seal.objects.filter(number=2).update(hash=sealing.link(Seal.objects.get(number=1).hash, rows[1]))
+    assert [text.split(":")[0] for text in found()] == ["3"]
+
+
+@pytest.mark.django_db
 def test_two_lines_that_changed_places_are_named() -> None:
     first, second, _ = sealed(3)
     one, two = Seal.objects.get(number=1), Seal.objects.get(number=2)
