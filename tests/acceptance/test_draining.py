@@ -64,6 +64,8 @@ class Outside:
 
     asked: list[str] = field(default_factory=list)
     go: threading.Event = field(default_factory=threading.Event)
+    look: threading.Event = field(default_factory=threading.Event)
+    looks: int = 0
     url: str = ""
 
     def behave(self, handler: BaseHTTPRequestHandler) -> None:
@@ -75,6 +77,8 @@ class Outside:
         elif path.startswith("/probe/"):
             answer(handler, b'{"done": true}')
         else:
+            self.looks += 1
+            self.look.wait(8)
             at = float(parse_qs(urlsplit(handler.path).query).get("time", [str(time.time())])[0])
             series = {"metric": {"target": "x"}, "value": [at, "0"]}
             told = {"status": "success", "data": {"resultType": "vector", "result": [series]}}
@@ -148,6 +152,7 @@ class Stack:
 @pytest.fixture
 def stack(tmp_path: Path) -> Iterator[Stack]:
     outside = Outside()
+    outside.look.set()
     broker = valkey.child(tmp_path)
     with serving(outside.behave) as served, subprocess.Popen(broker.argv, stdout=subprocess.DEVNULL) as running:
         outside.url = served.url
@@ -183,6 +188,20 @@ def test_sigterm_lets_the_effect_finish_and_nothing_else_begin(stack: Stack) -> 
     assert stack.row("first")["state"] == "verifying"
     assert stack.row("second")["state"] == "ready"
     assert stack.outside.asked == ["first"]
+
+
+def test_sigterm_while_the_condition_is_asked_again_claims_nothing(stack: Stack) -> None:
+    stack.plan("first")
+    stack.outside.look.clear()
+    before = stack.outside.looks
+    stack.start_worker()
+    eventually("it asks once more", lambda: stack.outside.looks > before, within_s=60)
+    assert stack.worker is not None
+    stack.worker.send_signal(signal.SIGTERM)
+    time.sleep(1)
+    stack.outside.look.set()
+    stack.worker.wait(timeout=30)
+    assert (stack.row("first")["state"], stack.outside.asked) == ("ready", [])
 
 
 def test_what_is_killed_after_its_grace_is_unknown_and_the_probe_decides(stack: Stack) -> None:

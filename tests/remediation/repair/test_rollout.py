@@ -242,6 +242,8 @@ def test_crash_in_the_middle_is_settled_call_by_call(world: World, before: bool,
     assert row.state == "verifying"
     told = row.incident.transitions.get(kind="remediation", from_state="unknown")
     assert third in told.reason
+    assert "app-1: was reported done" in told.reason
+    assert "app-5: was never begun" in told.reason  # by its intent that is missing: the world is not asked
     assert told.facts["not_reached"] == sorted(set(FIVE) - set(effects))
     assert world.ledger.effects == effects
 
