@@ -1,8 +1,8 @@
 """Observe and detect for many rules of one source at once, in as few questions as possible.
 
 Rules that look at nothing but the newest sample are asked together, some fifty in one question. Of a rule with many
-series that were all well, the source only counts how many are on the good side of the limit; when that number is the
-one it was, there is nothing to fetch, to judge or to write.
+series that were all well, the source only counts how many are on the good side of the limit, and how many are not; when
+the first number is what it was, and the second is none, there is nothing to fetch, to judge or to write.
 """
 
 from __future__ import annotations
@@ -21,13 +21,12 @@ from remediation import condition
 from remediation.detect.base import Verdicts
 from remediation.exceptions import ConfigurationError, ObserveError, SourceFailed
 from remediation.judging import Asked, asking, noting_once
-from remediation.models import Rule, RuleStatus, SeriesState
+from remediation.models import Rule, RuleStatus
 from remediation.observe import chain, promql, window
 from remediation.observe.answers import Answer, Samples
 from remediation.observe.clients import client_for
 from remediation.series import Matrix, fingerprint
-from remediation.standings import BUSY, is_countable, is_settled
-from remediation.states import Phase, Verdict
+from remediation.standings import BUSY, are_all_that_is_wrong, is_countable, is_settled
 
 log = logging.getLogger(__name__)
 
@@ -40,6 +39,8 @@ COUNTED_FROM = 4
 ALONE_S = 600.0
 """Seconds for which a rule that spoiled a question in common is asked by itself."""
 ALIVE = "alive"
+WELL = "well"
+"""The label by which the two counts of a rule are told apart: "1" of those that are well, "0" of all others."""
 
 _alone: dict[tuple[int, int], float] = {}
 _lock = threading.Lock()
@@ -120,7 +121,7 @@ def _sorted(due: Iterable[Due]) -> tuple[list[_Part], list[_Part]]:
             continue
         well = _well(asked) if not one.look and one.status.series >= COUNTED_FROM else None
         if well and is_countable(one.status, one.rule.version):
-            counted.append(_Part(due=one, asked=asked, query=f"count({well})"))
+            counted.append(_Part(due=one, asked=asked, query=f'count_values("{WELL}", {well})'))
         else:
             together.append(_plain(one, asked))
     return counted, together
@@ -164,11 +165,11 @@ def _groups(parts: Sequence[_Part]) -> Iterable[list[_Part]]:
 
 
 def _count(group: list[_Part], *, now: datetime) -> _Found:
-    """The rules that have as many well series as before, and those whose bad ones are what is missing of them."""
+    """The rules whose series are all well, and those whose bad ones are known and all that is missing of them."""
     try:
         answer = _ask(group, now=now)
-        wells = {key: int(series[0].values[-1]) for key, series in chain.parts(answer).items()}
-        missing = [part for part in group if wells.get(str(part.due.rule.pk), 0) != part.due.status.series]
+        counts = {key: _counts(series) for key, series in chain.parts(answer).items()}
+        missing = [part for part in group if counts.get(str(part.due.rule.pk)) != (part.due.status.series, 0)]
         bad = chain.parts(_ask([_bad(part) for part in missing], now=now)) if missing else {}
     except SourceFailed:
         raise
@@ -176,28 +177,25 @@ def _count(group: list[_Part], *, now: datetime) -> _Found:
         return {}  # one of them cannot be counted: each is looked at
     calm = {part.due.rule.pk for part in group if part not in missing and not part.due.status.settled.endswith(BUSY)}
     found = {pk: Seen(unchanged=True) for pk in calm}
-    restless = _restless([part.due.rule for part in missing])
     for part in missing:
         pk = part.due.rule.pk
         seen = _judged(part, bad, alive=True, now=now)
         names = {fingerprint(labels) for labels in seen.verdicts.labels} if seen.verdicts is not None else set()
-        if names and wells.get(str(pk), 0) + len(names) == part.due.status.series and restless.get(pk, set()) <= names:
+        expected = (part.due.status.series - len(names), len(names))
+        if names and counts.get(str(pk)) == expected and are_all_that_is_wrong(part.due.rule, names):
             found[pk] = replace(seen, others_well=True)
     return found
+
+
+def _counts(series: Sequence[Samples]) -> tuple[int, int]:
+    """How many are well, and how many are not."""
+    found = {one.labels[WELL]: int(one.values[-1]) for one in series}
+    return found.get("1", 0), found.get("0", 0)
 
 
 def _bad(part: _Part) -> _Part:
     """The same rule, asked for the series that are not well."""
     return replace(part, query=part.asked.detector.bad(part.asked.query, part.asked.params))
-
-
-def _restless(rules: Sequence[Rule]) -> dict[int, set[str]]:
-    """The series of each rule that were not well: when one of them is now, it has to be looked at."""
-    found: dict[int, set[str]] = {}
-    rows = SeriesState.objects.filter(rule__in=rules).exclude(phase=Phase.OK, verdict=Verdict.OK)
-    for rule_id, name in rows.values_list("rule_id", "fingerprint"):
-        found.setdefault(rule_id, set()).add(name)
-    return found
 
 
 # --- looking ----------------------------------------------------------------------------------------------------------
@@ -217,15 +215,20 @@ def _look_together(group: list[_Part], *, now: datetime) -> _Found:
 
 
 def _look_one_by_one(group: list[_Part], *, now: datetime) -> _Found:
-    """One of them spoils the question in common: it is found, and asked alone for a while."""
+    """One of them spoils the question in common: it is found, and asked alone for a while. What has no labels may be a
+    scalar, which answers alone and cannot be asked together."""
     found: _Found = {}
     for part in group:
         found |= _look_alone(part.due, now=now)
-    wrong = [part.due.rule for part in group if found[part.due.rule.pk].error]
+    wrong = [part.due.rule for part in group if _spoils(found[part.due.rule.pk])]
     until = time.monotonic() + (ALONE_S if wrong else ALONE_S / 10)
     with _lock:
         _alone.update({(rule.pk, rule.version): until for rule in wrong or [part.due.rule for part in group]})
     return found
+
+
+def _spoils(seen: Seen) -> bool:
+    return bool(seen.error) or (seen.verdicts is not None and seen.verdicts.labels == ({},))
 
 
 def _is_alone(rule: Rule) -> bool:
@@ -238,7 +241,7 @@ def _is_alone(rule: Rule) -> bool:
 
 def _judged(part: _Part, found: dict[str, list[Samples]], *, alive: bool, now: datetime) -> Seen:
     series = found.get(str(part.due.rule.pk), [])
-    at = np.floor(now.timestamp() * 1000) / 1000
+    at = window.whole_ms(now.timestamp()) / 1000
     matrix = Matrix(
         labels=window.without_names([one.labels for one in series]),
         times=np.array([at]),
@@ -278,7 +281,7 @@ def _ask(group: list[_Part], *, now: datetime) -> Answer:
         if any(part.asked.detector.needs_liveness and part.query == part.asked.query for part in group):
             queries[ALIVE] = window.liveness(client)
         fresh = {key: client.fresh(query) for key, query in queries.items()}
-        answer = client.instant(chain.chained(fresh), at=np.floor(now.timestamp() * 1000) / 1000, as_is=True)
+        answer = client.instant(chain.chained(fresh), at=window.whole_ms(now.timestamp()) / 1000, as_is=True)
         if answer.warnings:
             raise ObserveError(f"the source warns: {'; '.join(answer.warnings[:3])}")
     return answer

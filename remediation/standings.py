@@ -22,8 +22,9 @@ REFRESH_S = 10.0
 REFRESHED_PER_S = 25
 """Well series that are written again in a second, of all rules together: with many, each has to wait for its turn."""
 REFRESH_AT_MOST_S = 300.0
-PARTLY, BUSY = "/partly", "/busy"
-"""End the name of an outcome: series are stored that are not in the answer, because they are well; not all are well."""
+PARTLY, NAMED, BUSY = "/partly", "/named", "/busy"
+"""End the name of an outcome: series are stored that are not in the answer, because they are well; only `__name__`
+tells some of them apart, which they show together only; not all are well."""
 
 KEY_FIELDS = ("rule", "fingerprint")
 MOVING_FIELDS = (
@@ -129,7 +130,8 @@ def settled_name(version: int, verdicts: Verdicts, *, known: Iterable[str] = (),
     if np.any(verdicts.codes == Code.UNKNOWN) or (partly and verdicts.missing != Code.OK):
         return ""
     digest = hashlib.sha256(" ".join(names).encode()).hexdigest()[:32]
-    return f"{version}/{digest}{PARTLY if partly else ''}{BUSY if busy else ''}"
+    named = any("__name__" in labels for labels in verdicts.labels)
+    return f"{version}/{digest}{NAMED if named else ''}{PARTLY if partly else ''}{BUSY if busy else ''}"
 
 
 def is_settled(status: RuleStatus, version: int, verdicts: Verdicts) -> bool:
@@ -143,8 +145,18 @@ def is_settled(status: RuleStatus, version: int, verdicts: Verdicts) -> bool:
 
 
 def is_countable(status: RuleStatus, version: int) -> bool:
-    """Whether the number of its series says which they are: all that are stored were in the last answer."""
-    return status.settled.startswith(f"{version}/") and PARTLY not in status.settled
+    """Whether the number of its series says which they are: all that are stored were in the last answer, and one says
+    by itself which it is."""
+    known = status.settled.startswith(f"{version}/")
+    return known and PARTLY not in status.settled and NAMED not in status.settled
+
+
+def are_all_that_is_wrong(rule: Rule, bad: set[str]) -> bool:
+    """Whether these bad series are known, and no other was not well: otherwise the rule has to be looked at. A series
+    that began may hide another that ended, and one that is well again is on its way."""
+    rows = SeriesState.objects.filter(rule=rule)
+    restless = rows.exclude(phase=Phase.OK, verdict=Verdict.OK).values_list("fingerprint", flat=True)
+    return set(restless) <= bad and rows.filter(fingerprint__in=bad).count() == len(bad)
 
 
 def refresh(rule: Rule, verdicts: Verdicts, *, now: datetime) -> None:
@@ -191,7 +203,7 @@ def write_states(
         moved = standing is None or after.phase != row.phase or one.verdict != row.verdict
         # What is on its way somewhere is written often whatever there is: its time counts from what was written.
         due_s = every_s if row.phase == Phase.OK else REFRESH_S
-        if standing is not None and (moved or one.verdict != Verdict.OK or at - row.judged_at >= due_s):
+        if standing is not None and (moved or one.verdict != Verdict.OK or not 0 <= at - row.judged_at < due_s):
             edited.append(row)
         elif standing is not None:
             continue

@@ -91,11 +91,13 @@ def evaluate(due: list[evaluation.Due], lease: datetime, *, now: datetime) -> No
     mine = RuleStatus.objects.filter(running_until=lease)
     quiet = [one for one in due if _is_quiet(one, seen.get(one.rule.pk))]
     looked = [one for one in quiet if one.look]
+    ours_still = set(mine.filter(rule__in=[one.rule.pk for one in looked]).values_list("rule_id", flat=True))
+    looked = [one for one in looked if one.rule.pk in ours_still]
     for one in looked:
         refresh(one.rule, cast(Verdicts, seen[one.rule.pk].verdicts), now=now)
     unchanged = {one.rule.pk for one in quiet}
     done = {"running_until": None, "evaluated_at": now, "took_ms": took_ms}
-    mine.filter(rule__in=unchanged - {one.rule.pk for one in looked}).update(**done)
+    mine.filter(rule__in=[one.rule.pk for one in quiet if not one.look]).update(**done)
     mine.filter(rule__in=[one.rule.pk for one in looked]).update(**done, looked_at=now)
     missed = [one.rule.pk for one in due if one.rule.pk not in seen]
     mine.filter(rule__in=missed).update(running_until=None, overruns=F("overruns") + 1)
@@ -115,7 +117,10 @@ def _take_in(
     one: evaluation.Due, seen: evaluation.Seen, mine: QuerySet[RuleStatus], took_ms: float, *, now: datetime
 ) -> None:
     rule, before, error = one.rule, one.status, seen.error
-    if not mine.exists():  # it took longer than its lease: somebody else has newer verdicts
+    if not mine.filter(rule__version=rule.version, rule__enabled=True).exists():
+        # It took longer than its lease, and somebody else has newer verdicts; or the rule was edited or switched off
+        # meanwhile, and what it was says nothing about what it is.
+        mine.update(running_until=None)
         return
     started = time.perf_counter()
     tally = Tally(series=before.series, bad=before.bad, unknown=before.unknown, changed=False)

@@ -62,8 +62,8 @@ class Detector(Plugin, ABC):
         return 0.0
 
     def well(self, query: str, params: Params) -> str | None:
-        """PromQL that gives those series of the query that are certainly ok, so that the source can count them instead
-        of sending them. None where a verdict needs more than the newest sample."""
+        """PromQL that is 1 for each series of the query that is certainly ok and 0 for every other, so that the source
+        can count them instead of sending them. None where a verdict needs more than the newest sample."""
         return None
 
     def bad(self, query: str, params: Params) -> str:

@@ -77,7 +77,7 @@ class Threshold(Detector):
         asked = cast(ThresholdParams, params)
         # What is not a number differs from every limit, and so would count as well.
         countable = asked.clear is None and asked.op != "=="
-        return f"({query}\n) {_OPPOSITE[asked.op]} ({asked.value!r})" if countable else None
+        return f"({query}\n) {_OPPOSITE[asked.op]} bool ({asked.value!r})" if countable else None
 
     def bad(self, query: str, params: registry.Params) -> str:
         asked = cast(ThresholdParams, params)

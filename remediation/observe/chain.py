@@ -6,8 +6,9 @@ from collections.abc import Mapping
 
 from remediation.observe.answers import Answer, Samples
 
-LABEL = "homeostat_rule"
-"""Tells the parts of the answer apart; taken off again before anybody sees it."""
+LABEL = "__homeostat_rule__"
+"""Tells the parts of the answer apart; taken off again before anybody sees it. No scraped series has a label of such a
+name, since they are reserved: one that had would lose it."""
 
 
 def chained(queries: Mapping[str, str]) -> str:

@@ -17,7 +17,7 @@ FIXED_TIME_REACH_S = 1e10
 """How far back a query looks that names a fixed time (`@ 1609746000`): for ever, as far as freshness goes."""
 
 _TOKEN = re.compile(
-    r"""(?P<space>[\s]+|\#[^\n]*)
+    r"""(?P<space>[\s]+|\#[^\n\r]*)
     |(?P<string>"(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*'|`[^`]*`)
     |(?P<number>[0-9.][0-9a-zA-Z_.]*)
     |(?P<name>[a-zA-Z_:][a-zA-Z0-9_:]*)
@@ -96,18 +96,22 @@ def fresh(query: str, *, stale_after_s: float) -> str:
 
 @lru_cache(maxsize=10_000)
 def recent(query: str, *, stale_after_s: float) -> str:
-    """The query, whose instant selectors give the newest sample of the last stale_after_s: `last_over_time(x[30s])`.
+    """The query, whose selector gives the newest sample of the last stale_after_s: `last_over_time(x[30s])`.
 
     Costs the source half of what `fresh` does and lasts longer: a series that has ended is given for stale_after_s
-    more. For counting what is well; nothing is concluded from one that is missing."""
-    result, done = "", 0
-    for item in selectors(query):
-        if item.range_s is not None or item.inside in _LABELS_FROM_SELECTOR:
-            continue
-        bare, tail = query[item.start : item.end], query[item.end : item.tail]
-        result += f"{query[done : item.start]}last_over_time({bare}[{max(round(stale_after_s * 1000), 1)}ms]{tail})"
-        done = item.tail
-    return result + query[done:]
+    more. For counting what is well; nothing is concluded from one that is missing. So that one that has ended changes
+    no other's value, only one selector with nothing but arithmetic around it is rewritten: a sum is left as it is."""
+    found, tokens = selectors(query), _tokens(query)
+    called = any(
+        token.kind == "name" and _text(tokens, place + 1).lower() in ("(", "by", "without")
+        for place, token in enumerate(tokens)
+    )
+    if called or len(found) != 1 or found[0].range_s is not None or any(token.text == "[" for token in tokens):
+        return query
+    only = found[0]
+    bare, tail = query[only.start : only.end], query[only.end : only.tail]
+    newest = f"last_over_time({bare}[{max(round(stale_after_s * 1000), 1)}ms]{tail})"
+    return query[: only.start] + newest + query[only.tail :]
 
 
 @lru_cache(maxsize=10_000)

@@ -12,6 +12,7 @@ from remediation import condition, doorbell, judging, loop, registry
 from remediation.observe import kept, window
 from remediation.repair import effect, rollout, undo
 from tests.remediation.threaded import threaded_database  # noqa: F401 - a fixture
+from tests.remediation.told import told, written_by_hand  # noqa: F401 - fixtures
 from tests.remediation.world import LedgerBackend, World
 
 

@@ -3,80 +3,28 @@
 from __future__ import annotations
 
 import math
-import time
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
-from deploy import tools
-from remediation import condition, evaluation, loop, turn
+from remediation import condition, evaluation, turn
 from remediation.detect.base import Verdicts
 from remediation.exceptions import SourceFailed
-from remediation.models import Incident, Rule, RuleStatus, SeriesState, Source
+from remediation.models import Incident, Rule, RuleStatus, SeriesState
+from remediation.observe import chain
 from remediation.observe.answers import Answer
 from remediation.observe.prometheus import Prometheus
-from remediation.rules import store
 from remediation.series import Labels
 from remediation.states import Code, Phase, Verdict
-from tests.remediation.world import make_rule
+from tests.remediation.told import Told
 
 pytestmark = [pytest.mark.real, pytest.mark.django_db]
 
 MANY = 30
 """Series from which well ones are only counted."""
-
-
-class Told:
-    """A source whose series are written by hand, and what it was asked."""
-
-    def __init__(self, kept: store.Store, source: Source, asked: list[str]) -> None:
-        self.kept, self.source, self.asked = kept, source, asked
-        self.now = datetime.fromtimestamp(int(time.time()), UTC)
-        self.rules: list[Rule] = []
-
-    def write(self, metric: str, values: dict[str, float], **labels: str) -> None:
-        rows = [
-            ({"__name__": metric, "id": name, **labels}, self.now.timestamp(), value) for name, value in values.items()
-        ]
-        self.kept.write([*rows, ({"__name__": "up", "job": metric}, self.now.timestamp(), 1.0)])
-
-    def rule(self, query: str, **fields: Any) -> Rule:
-        rule = make_rule(None, name=f"Rule{len(self.rules)}", query=query, **fields)
-        self.rules.append(rule)
-        return rule
-
-    def tick(self, seconds: float = 10.0) -> int:
-        self.asked.clear()
-        self.now += timedelta(seconds=seconds)
-        return loop.evaluate_many([rule.pk for rule in self.rules], now=self.now)
-
-
-@pytest.fixture(scope="module")
-def kept() -> Iterator[store.Store]:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv(store.VARIABLE, str(tools.find("prometheus")))
-        with store.running() as found:
-            yield found
-
-
-@pytest.fixture
-def told(kept: store.Store, monkeypatch: pytest.MonkeyPatch) -> Told:
-    source = Source.objects.create(name="prom", url=kept.url, stale_after_s=30, timeout_s=10)
-    asked: list[str] = []
-    instant = Prometheus.instant
-
-    def noted(self: Prometheus, query: str, *, at: float, as_is: bool = False) -> Answer:
-        asked.append(query)
-        return instant(self, query, at=at, as_is=as_is)
-
-    monkeypatch.setattr(Prometheus, "instant", noted)
-    monkeypatch.setattr("remediation.models.rule.STARTS", 1)  # all slots begin together
-    monkeypatch.setattr(turn, "_refresh_s", lambda: 300.0)
-    monkeypatch.setattr(evaluation, "_alone", {})
-    return Told(kept, source, asked)
 
 
 def names(metric: str) -> dict[str, float]:
@@ -133,7 +81,7 @@ def test_a_query_that_reaches_out_of_its_brackets_speaks_for_itself_only(told: T
     told.write("b_one", {"a": 1})
     well = told.rule("b_one", params={"op": ">", "value": 5.0})
     other = told.rule("b_other", params={"op": ">", "value": 5.0})
-    liar = told.rule(f'b_one), "homeostat_rule", "{other.pk}", "", "") or label_replace((b_one')
+    liar = told.rule(f'b_one), "{chain.LABEL}", "{other.pk}", "", "") or label_replace((b_one')
     told.tick()
     assert verdicts(well) == {"a": "ok"}
     assert verdicts(other) == {}
@@ -150,7 +98,7 @@ def test_well_series_are_counted_and_nothing_is_written(told: Told, django_asser
     with django_assert_max_num_queries(8):
         told.tick()
     assert len(told.asked) == 1
-    assert "count(" in told.asked[0]
+    assert "count_values(" in told.asked[0]
     for rule in (first, second):
         status = RuleStatus.objects.get(rule=rule)
         assert status.evaluated_at == rule.slot_began(told.now)
@@ -185,7 +133,7 @@ def test_only_bad_series_are_fetched_while_the_others_stay_well(told: Told) -> N
         told.write("n_one", names("n") | bad)
         told.tick(1)
         assert len(told.asked) == 2
-        assert "count(" in told.asked[0]
+        assert "count_values(" in told.asked[0]
         assert ") > (6.0)" in told.asked[1]
         rows = SeriesState.objects.filter(rule=rule, verdict=Verdict.BAD)
         assert {row.labels["id"]: row.value for row in rows} == bad
@@ -258,7 +206,7 @@ def test_an_episode_that_is_over_settles_again(told: Told) -> None:
     assert Incident.objects.get().state == "resolved"
     assert set(SeriesState.objects.filter(rule=rule).values_list("phase", flat=True)) == {Phase.OK}
     told.tick(1)
-    assert "count(" in told.asked[0]
+    assert "count_values(" in told.asked[0]
 
 
 def test_a_source_that_fails_is_asked_once(told: Told, monkeypatch: pytest.MonkeyPatch) -> None:
