@@ -50,11 +50,20 @@ def run(where: str, options: argparse.Namespace, until: float) -> list[dict[str,
         argv = [sys.executable, "-m", "tests.faults.matrix", "--where", where, "--results", str(results)]
         argv += ["--seed", str(options.seed), "--only", options.only, "--until", str(until)]
         argv += [f"--{name}" for name in ("doubled", "keep") if getattr(options, name)]
-        ended = subprocess.run(argv, cwd=ROOT, check=False).returncode
+        ended = _wait(subprocess.Popen(argv, cwd=ROOT))
         rows = [json.loads(line) for line in results.read_text().splitlines()] if results.exists() else []
     if ended:
         rows.append(_line(where, "the matrix itself", violations=[f"it ended with exit code {ended}"]))
     return rows
+
+
+def _wait(process: subprocess.Popen[bytes]) -> int:
+    """Its exit code. Ctrl-C reaches it as well: it then takes everything down in order, and is not hurried."""
+    try:
+        return process.wait()
+    except KeyboardInterrupt:
+        process.wait()
+        raise
 
 
 def _line(where: str, text: str, *, violations: list[str] | None = None, note: str = "") -> dict[str, Any]:

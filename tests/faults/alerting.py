@@ -13,7 +13,7 @@ from tests.faults.stage import Stage
 
 def alert_case(stage: Stage, **fields: Any) -> Case:
     """A service whose faults are told by alerts only."""
-    source = stage.source()
+    source = stage.source(pull_alerts_s=2)  # a source that never answered is not acted on
     query = f'alertname="Told-{source.name}"'
     return stage.case(source, rule={"query": query, "detector": "firing_alert", "params": {}}, **fields)
 

@@ -10,7 +10,9 @@ import ctypes
 import json
 import os
 import shutil
+import signal
 import subprocess
+import sys
 import tempfile
 import time
 import traceback
@@ -19,7 +21,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from dashboard.processes import free_port
+from dashboard.processes import die_with_parent, free_port
 from tests.faults.postgres import Postgres, programs
 
 if TYPE_CHECKING:
@@ -102,7 +104,7 @@ def play(stage: Stage, faults: list[Fault]) -> Iterator[dict[str, object]]:
         except Exception:  # noqa: BLE001 - whatever breaks is told in the table, and the next row is played
             found.append(f"the scenario itself broke: {traceback.format_exc()}")
         if found:
-            stage.closes_badly()
+            found += _in_order_again(stage)
         broken = [text for text in oracle.violations(ledger.read(stage.ledger)) if text not in seen]
         seen |= set(broken)
         yield {
@@ -117,6 +119,15 @@ def play(stage: Stage, faults: list[Fault]) -> Iterator[dict[str, object]]:
         }
 
 
+def _in_order_again(stage: Stage) -> list[str]:
+    """So that one row that fails does not take the next ones with it."""
+    try:
+        stage.closes_badly()
+    except Exception as error:  # noqa: BLE001 - as above
+        return [f"and it cannot be put in order again: {error}"]
+    return []
+
+
 def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--where", required=True)
@@ -127,6 +138,8 @@ def main() -> None:
     parser.add_argument("--until", type=float, default=float("inf"), help="time.time() after which no row begins")
     parser.add_argument("--results", type=Path, required=True)
     options = parser.parse_args()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that nothing is left behind then either
+    die_with_parent()
     with place(options.where) as (folder, postgres, own_disk):
         import django
 

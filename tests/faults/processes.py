@@ -11,7 +11,6 @@ import time
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 from dashboard.processes import Child
 
@@ -133,7 +132,3 @@ class Processes:
 
     def said(self, name: str) -> str:
         return self[name].log.read_text(errors="replace")
-
-
-def with_argv(child: Child, change: Any) -> Child:
-    return replace(child, argv=change(child.argv))

@@ -50,7 +50,7 @@ FAULTS = (
         where=POSTGRESQL,
     ),
     Fault(name="8", text="Prometheus misbehaves, in each way", play=observing.prometheus_misbehaves),
-    Fault(name="9", text="NaN, infinities, gone, empty TSDB", play=observing.samples_say_nothing),
+    Fault(name="9", text="NaN, series gone, empty TSDB", play=observing.samples_say_nothing),
     Fault(name="11", text="alert sent 100 times, out of order", play=alerts.alert_sent_a_hundred_times, where=BOTH),
     Fault(name="12", text="storm of 1,000 alerts", play=alerts.storm_of_alerts),
     Fault(name="15", text="approved and rejected at once", play=people.approved_and_rejected_at_once, where=BOTH),

@@ -12,10 +12,14 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
+from celery import Celery
+from celery.exceptions import CeleryError
 from django.conf import settings
 from django.contrib.auth.models import Group, User
 from django.core.management import call_command
 from django.db import connection, connections
+from kombu.exceptions import KombuError
+from redis import RedisError
 
 from dashboard import up, valkey
 from dashboard.home import BASE_DIR
@@ -154,7 +158,7 @@ class Stage:
     # --- the processes ---
 
     def _children(self, *, doubled: bool) -> list[Child]:
-        ours = [replace(child, stop_within_s=20) for child in up.homeostat_children(self.installation)]
+        ours = [_watched(child) for child in up.homeostat_children(self.installation)]
         if doubled:
             ours = [_doubling(child) if child.name == "act" else child for child in ours]
         embedded = replace(valkey.child(self.installation.home), stop_within_s=5)
@@ -180,6 +184,22 @@ class Stage:
     @property
     def where(self) -> str:
         return connection.vendor
+
+
+def _watched(child: Child) -> Child:
+    """With a question for workers that rests on no connection from before their broker was killed."""
+    if "--hostname" in child.argv:
+        node = child.argv[child.argv.index("--hostname") + 1]
+        child = replace(child, ready=lambda: _worker_answers(node))
+    return replace(child, stop_within_s=20)
+
+
+def _worker_answers(node: str) -> bool:
+    with Celery("harness", broker=settings.CELERY_BROKER_URL, set_as_current=False) as app:
+        try:
+            return bool(app.control.ping(destination=[node], timeout=1, limit=1))
+        except (CeleryError, KombuError, RedisError):
+            return False
 
 
 def _doubling(child: Child) -> Child:

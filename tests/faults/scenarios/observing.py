@@ -44,9 +44,10 @@ def prometheus_misbehaves(stage: Stage) -> int:
 
 
 def samples_say_nothing(stage: Stage) -> int:
-    """NaN, infinities, a series that is gone, and a Prometheus that lost everything at its restart."""
+    """NaN, a series that is gone, and a Prometheus that lost everything. (Infinities are numbers to every
+    detector, as they are to PromQL.)"""
     blind, asking, _ = _watched(stage)
-    values: list[float | None] = [float("nan"), float("inf"), float("-inf"), None]
+    values = [float("nan"), None]
     stage.random.shuffle(values)
     for value in values:
         for case in (blind, asking):
@@ -108,8 +109,8 @@ def _evaluated_at(case: Case) -> float:
 
 
 def _memory(stage: Stage) -> int:
-    """Bytes that the evaluate worker holds."""
+    """The most bytes that the evaluate worker ever held."""
     running = stage.processes["evaluate"].running
     assert running is not None
     lines = Path(f"/proc/{running.pid}/status").read_text().splitlines()
-    return next(int(line.split()[1]) * 1024 for line in lines if line.startswith("VmRSS"))
+    return next(int(line.split()[1]) * 1024 for line in lines if line.startswith("VmHWM"))
