@@ -6,6 +6,7 @@ from __future__ import annotations
 import json
 import sys
 import urllib.error
+import urllib.parse
 import urllib.request
 from dataclasses import replace
 from pathlib import Path
@@ -132,6 +133,13 @@ class Stage:
         return [line for line in read_ledger(self.ledger) if line["kind"] == "effect" and line["service"] in names]
 
     # --- what others do ---
+
+    def prometheus(self, query: str) -> float | None:
+        """What Prometheus itself says, past the proxy."""
+        asked = urllib.parse.urlencode({"query": query})
+        text = self.request("GET", f"http://127.0.0.1:{self.prometheus_port}/api/v1/query?{asked}")[1]
+        result = json.loads(text)["data"]["result"]
+        return float(result[0]["value"][1]) if result else None
 
     def request(self, method: str, url: str, body: Any = None, **headers: str) -> tuple[int, str]:
         """Status and text. Raises OSError when nobody answers."""

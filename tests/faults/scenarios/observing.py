@@ -34,6 +34,8 @@ def prometheus_misbehaves(stage: Stage) -> int:
             time.sleep(0.15)
         _nothing_happened(mode, blind, asking)
         blind.heals()
+        # Else it is told, truthfully, of the sample from before.
+        eventually("Prometheus has scraped that it is well again", lambda: stage.prometheus(blind.rule.query) == 1.0)
         stage.proxy.set("pass")
         eventually(f"{mode}: both are known again", lambda: _known(blind, asking), within_s=40)
     grown = _memory(stage) - before
