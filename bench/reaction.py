@@ -156,11 +156,12 @@ def measure_celery(family: Any, redis_url: str, rounds: int) -> list[float]:
             ready_within_s=60,
         )
     )
-    answers = redis.Redis.from_url(redis_url)
+    answers = redis.Redis.from_url(redis_url, socket_timeout=90)
     taken: list[float] = []
     for _ in range(rounds + 5):
         echo.delay(time.time())
-        _, value = answers.blpop(["echo:answers"], timeout=10)  # type: ignore[misc]
+        # The first waits for the worker: a ping may be answered by another one on the same broker.
+        _, value = answers.blpop(["echo:answers"], timeout=60)  # type: ignore[misc]
         taken.append(float(value))
         time.sleep(0.02)
     return taken[5:]

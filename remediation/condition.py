@@ -5,8 +5,9 @@ from __future__ import annotations
 import logging
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
+from functools import partial
 
 import numpy as np
 
@@ -16,10 +17,11 @@ from remediation.detect.base import Verdicts
 from remediation.detect.combine import Condition, Traffic
 from remediation.exceptions import ConfigurationError, HomeostatError, ObserveError, SourceFailed
 from remediation.judging import Asked, asking
-from remediation.models import Incident, Rule, SeriesState
+from remediation.models import Incident, Rule, SeriesState, Source
 from remediation.observe import alerts, window
 from remediation.observe.base import Question
 from remediation.observe.clients import client_for
+from remediation.observe.together import together
 from remediation.series import Floats, Labels, Matrix
 from remediation.series import fingerprint as fingerprint_of
 from remediation.standings import finite, judged_series, missing
@@ -41,7 +43,10 @@ def _judge_one(rule: Rule, series: Labels, *, now: datetime) -> tuple[Verdicts, 
     """The verdicts for a look at one series, and how far back what they rest on may reach (seconds)."""
     if is_combined(rule):
         return _combined(rule, now=now, known=[series])
-    verdicts, matrix = judging.judge(Asked.of_rule(rule), now=now)
+    asked = Asked.of_rule(rule)
+    if asked.detector.source == "alerts":
+        asked = replace(asked, only=frozenset({fingerprint_of(series)}))
+    verdicts, matrix = judging.judge(asked, now=now)
     return verdicts, matrix.reach_s
 
 
@@ -147,11 +152,17 @@ def _pull_alerts(rule: Rule, *, now: datetime) -> None:
     if not any(detector and detector.source == "alerts" for detector in found):
         return
     try:
-        with asking(rule.source, now=now):
-            alerts.pull(rule.source, client_for(rule.source), now=now)
+        together(("alerts", rule.source.pk), partial(_pull, rule.source, now=now), wait_s=2 * rule.source.timeout_s)
+    except TimeoutError:
+        raise ObserveError("others wait for the source's alerts already; it is slow or hangs") from None
     except ObserveError:
         if not rule.conditions:
             raise
+
+
+def _pull(source: Source, *, now: datetime) -> None:
+    with asking(source, now=now):
+        alerts.pull(source, client_for(source), now=now)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -176,7 +176,7 @@ def _create(
     step = rung.step
     peers = list(Target.objects.filter(service=case.incident.service, enabled=True))
     reached = batches(targets, peers, rollout=step.rollout, domain=step.domain, min_healthy=step.min_healthy)
-    plan = plans.build(case.incident, playbook, step, targets, calls, reached)
+    plan = plans.build(case.incident, playbook, step, targets, calls, batches=reached)
     autonomy, _ = autonomy_for(playbook, case.incident, now=case.now)
     return Remediation.objects.create(
         incident=case.incident,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from datetime import datetime
 
 from django.db import transaction
@@ -38,6 +39,7 @@ from remediation.states import REMEDIATION_LIVE, IncidentState, Outcome, Phase, 
 
 MANY = 50
 """With more open incidents of one rule than this, what has not changed is written every REFRESH_S only."""
+FEW = 200
 ENDED_AT_ONCE = 50
 """Incidents that end in one transaction."""
 MEASURED = ("verdict", "value", "score", "lower", "upper", "reason", "judged_at")
@@ -83,6 +85,27 @@ def take_in_bad(rule: Rule, verdicts: Verdicts, *, series: int, settled: str, no
     return Tally(series=series, bad=len(judged), unknown=0, changed=changed, settled=settled.removesuffix(BUSY) + BUSY)
 
 
+def take_in_some(rule: Rule, verdicts: Verdicts, *, now: datetime) -> Tally:
+    """As take_in, where these are some of the series, and nothing was asked about the others. The counts are by how
+    much there is more of each."""
+    judged = judged_series(verdicts)
+    with transaction.atomic():
+        rows = SeriesState.objects.filter(rule=rule, fingerprint__in=list(judged))
+        known = {row.fingerprint: row for row in rows}
+        before = Counter(row.verdict for row in known.values())
+        new = len(judged) - len(known)
+        changed = write_states(rule, known, judged, now=now)
+        _, over = _write_incidents(rule, known, judged, now=now)
+    _end(over, now=now)
+    after = Counter(one.verdict for one in judged.values())
+    return Tally(
+        series=new,
+        bad=after[Verdict.BAD] - before[Verdict.BAD],
+        unknown=after[Verdict.UNKNOWN] - before[Verdict.UNKNOWN],
+        changed=changed,
+    )
+
+
 def _settled(rule: Rule, states: dict[str, SeriesState], verdicts: Verdicts, *, still_open: int) -> str:
     """The name of this very outcome, so that it is known when it is seen again."""
     if any(row.verdict == Verdict.UNKNOWN for row in states.values()):
@@ -97,6 +120,8 @@ def _write_incidents(
     """Open, fire and update. Unknown verdicts change no phase, so they reach none of these but the update. Returns how
     many stay open, and which are over, with the reason."""
     rows = Incident.objects.filter(rule=rule).exclude(state=IncidentState.RESOLVED).select_related("rule")
+    if len(judged) < FEW:  # of a storm's incidents those that this is about
+        rows = rows.filter(fingerprint__in=list(judged))
     incidents = {row.fingerprint: row for row in rows}
     opening = Opening(rule, now)
     edited = []

@@ -33,12 +33,14 @@ _noted: ContextVar[set[int] | None] = ContextVar("noted", default=None)
 
 @dataclass(frozen=True, kw_only=True)
 class Asked:
-    """One condition: a query to a source, and the detector that judges the answer."""
+    """One condition: a query to a source, and the detector that judges the answer. only: of alerts, the fingerprints
+    that are asked for, where it is not all that fit."""
 
     source: Source
     query: str
     detector: Detector
     params: Params
+    only: frozenset[str] | None = None
 
     @classmethod
     def of(cls, source: Source, query: str, detector: str, params: dict[str, Any]) -> Self:
@@ -124,7 +126,7 @@ def _fetch_alerts(asked: Asked, *, now: datetime) -> Matrix:
     """The stored alerts of the source. They are as fresh as the last pull, where the source is pulled."""
     status = SourceStatus.objects.filter(source_id=asked.source.pk).first()
     answered = status is not None and not status.failing
-    return alerts.as_matrix(asked.source.pk, asked.query, now=now.timestamp(), answered=answered)
+    return alerts.as_matrix(asked.source.pk, asked.query, now=now.timestamp(), answered=answered, only=asked.only)
 
 
 # --- detectors with a stream ------------------------------------------------------------------------------------------

@@ -17,7 +17,7 @@ from remediation import breakers, conf, deciding, episodes, repair, sealing, sto
 from remediation.doorbell import ring
 from remediation.exceptions import ConfigurationError, ObserveError
 from remediation.judging import asking
-from remediation.models import Heartbeat, Incident, Remediation, Rule, Source
+from remediation.models import Alert, Heartbeat, Incident, Remediation, Rule, RuleStatus, Source
 from remediation.models.source import SourceStatus
 from remediation.observe import alerts
 from remediation.observe.clients import client_for, note_failure
@@ -50,6 +50,9 @@ def evaluate_many(rule_ids: Sequence[int], *, now: datetime | None = None) -> in
         due = turn.claim_slot(group, slot, lease, now=now)
         done += len(due)
         turn.evaluate(due, lease, now=began)
+        for one in due:
+            if one.rule.detector == "firing_alert" and RuleStatus.objects.filter(rule=one.rule, waiting=True).exists():
+                turn.alerts_came(one.rule, None)
     return done
 
 
@@ -72,17 +75,16 @@ def pull_alerts(source_id: int, *, now: datetime | None = None) -> None:
         alerts_arrived(source_id)
 
 
-def alerts_arrived(source_id: int) -> None:
-    """Detect at once: the alert rules of a source are evaluated out of their turn. One that is being evaluated this
-    moment sees what came in at its next slot."""
-    now = timezone.now()
+def alerts_arrived(source_id: int, alert_ids: Sequence[int] = ()) -> None:
+    """Detect at once: these alerts of a source (none named: all) are judged out of the rules' turn."""
+    names: frozenset[str] | None = None
+    if alert_ids:
+        names = frozenset(Alert.objects.filter(pk__in=alert_ids).values_list("fingerprint", flat=True))
     rules = Rule.objects.select_related("source", "service").filter(
         source_id=source_id, enabled=True, source__enabled=True, detector="firing_alert"
     )
     for rule in rules:
-        lease = turn.lease(now)
-        if turn.claim_now(rule, lease, now=now):
-            turn.evaluate(turn.ours([rule], lease, now=now), lease, now=now)
+        turn.alerts_came(rule, names)
 
 
 def reconcile(incident_id: int, *, now: datetime | None = None) -> None:

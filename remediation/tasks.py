@@ -40,8 +40,8 @@ def pull_alerts(*, source_id: int) -> None:
 
 
 @shared_task
-def alerts_arrived(*, source_id: int) -> None:
-    answered_here(partial(loop.alerts_arrived, source_id), ANSWERS)
+def alerts_arrived(*, source_id: int, alert_ids: list[int] | None = None) -> None:
+    answered_here(partial(loop.alerts_arrived, source_id, alert_ids or ()), ANSWERS)
 
 
 @shared_task

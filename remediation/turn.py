@@ -5,13 +5,18 @@ from __future__ import annotations
 import logging
 import secrets
 import time
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import cast
 
 from django.db.models import F, Q, QuerySet, Sum
+from django.db.models.functions import Greatest
+from django.utils import timezone
 
-from remediation import conf, episodes, evaluation, storms
+from remediation import condition, conf, episodes, evaluation, judging, storms
+from remediation.combination import is_combined
 from remediation.detect.base import Verdicts
+from remediation.judging import Asked
 from remediation.models import Rule, RuleStatus, record
 from remediation.signals import evaluated
 from remediation.standings import Tally, is_countable, refresh, refresh_s
@@ -168,7 +173,45 @@ def _look_for_a_storm(now: datetime) -> None:
         log.exception("nobody could look for a storm; the guard says no once that lasts")
 
 
-def claim_now(rule: Rule, lease: datetime, *, now: datetime) -> bool:
-    """Take the rule outside its slots, unless somebody is at it this moment."""
+def alerts_came(rule: Rule, names: frozenset[str] | None) -> None:
+    """Judge the alerts with these fingerprints (None: all) at once, outside the rule's slots.
+
+    While somebody is at the rule they are left to whoever that is: it looks once more when it is done.
+    """
     RuleStatus.objects.get_or_create(rule=rule)
-    return bool(RuleStatus.objects.filter(_free(now), rule=rule).update(running_until=lease))
+    RuleStatus.objects.filter(rule=rule).update(waiting=True)  # first: what is taken after this is seen
+    while True:
+        now = timezone.now()
+        held = lease(now)
+        if not RuleStatus.objects.filter(_free(now), rule=rule).update(running_until=held, waiting=False):
+            return
+        due = ours([rule], held, now=now)
+        if names is not None and due and due[0].status.evaluated_at is not None and not is_combined(rule):
+            _judge_some(due[0], names, held, now=now)
+        else:
+            evaluate(due, held, now=now)
+        if not RuleStatus.objects.filter(rule=rule, waiting=True).exists():
+            return
+        names = None
+
+
+def _judge_some(one: evaluation.Due, names: frozenset[str], held: datetime, *, now: datetime) -> None:
+    """The alerts that came, and no others: a storm's thousandth costs what its first did."""
+    rule, mine = one.rule, RuleStatus.objects.filter(rule=one.rule, running_until=held)
+    try:
+        verdicts, _ = judging.judge(replace(Asked.of_rule(rule), only=names), now=now)
+        tally = episodes.take_in_some(rule, verdicts, now=now)
+    except Exception as problem:
+        log.exception("alerts of rule %s cannot be judged; they are at its next slot", rule)
+        mine.update(running_until=None, error=condition.plain(problem), error_at=now)
+        return
+    mine.update(
+        running_until=None,
+        settled="",
+        series=F("series") + tally.series,
+        bad=Greatest(F("bad") + tally.bad, 0),
+        unknown=Greatest(F("unknown") + tally.unknown, 0),
+    )
+    if tally.bad + tally.unknown >= conf.STORM_LEAST:
+        _look_for_a_storm(now)
+    evaluated.send(Rule, rule_id=rule.pk, changed=tally.changed)

@@ -47,7 +47,7 @@ def alertmanager(request: HttpRequest) -> HttpResponse:
     except OperationalError:
         return _refused(503, "The database is busy; nothing was stored. Send it again.")
     if changed:
-        doorbell.ring("alerts_arrived", source_id=row.source_id)
+        doorbell.ring("alerts_arrived", source_id=row.source_id, alert_ids=[one.pk for one in changed])
     if delivery.truncated:
         doorbell.ring("pull_alerts", source_id=row.source_id)  # what was left out is asked for
     return _stored(delivery, changed=len(changed))

@@ -46,10 +46,11 @@ def build(
     step: Step,
     targets: Sequence[Target],
     calls: Sequence[Call],
+    *,
     batches: Sequence[Sequence[Target]] = (),
 ) -> dict[str, Any]:
-    """The plan as it is stored. Everything an approval signs is in it, and no clock. targets: in the order in which they
-    are reached; batches: the same, by how many at a time."""
+    """The plan as it is stored. Everything an approval signs is in it, and no clock. targets: in the order in which
+    they are reached; batches: the same, by how many at a time."""
     return {
         "playbook": {"id": playbook.pk, "name": playbook.name, "version": playbook.version},
         "step": {

@@ -232,6 +232,9 @@ class RuleStatus(models.Model):
         "as they were, nothing has to be read or written.",
     )
     looked_at = models.DateTimeField(null=True, help_text="When the series were last written.")
+    waiting = models.BooleanField(
+        default=False, help_text="Alerts came while it was being evaluated: whoever is at it looks once more."
+    )
 
     def __str__(self) -> str:
         return f"{self.rule}: {self.series} series, {self.bad} bad, {self.unknown} unknown"

@@ -18,7 +18,7 @@ from django.db.models import Q, QuerySet
 
 from remediation import matchers
 from remediation.exceptions import ConfigurationError, ObserveError
-from remediation.models import Alert, SeriesState, Source
+from remediation.models import Alert, SeriesState, Source, rewrite
 from remediation.observe import clients
 from remediation.series import Labels, Matrix, fingerprint
 from remediation.states import Phase
@@ -47,6 +47,9 @@ SAME_START = timedelta(milliseconds=1)
 CHUNK = 500
 """Keys per statement: SQLite bounds the parameters of one."""
 
+SEEN_EVERY_S = 10.0
+"""How often it is written that an alert was seen once more: pulls may come several times a second."""
+UPDATED = ("status", "ends_at", "annotations", "generator_url", "value", "pulled", "seen_at")
 LINK_LIMIT = 2000
 PENDING = 'ALERTS{alertstate="pending"}'
 
@@ -142,11 +145,12 @@ def store(
             if row is None:
                 fresh.append(_new(source, (key[0], start), item, now=now, pulled=pulled))
                 continue
-            touched.append(row)
+            before = _kept(row)
             if _update(row, item, now=now, pulled=pulled):
                 changed.append(row)
-        fields = ["status", "ends_at", "annotations", "generator_url", "value", "pulled", "seen_at"]
-        Alert.objects.bulk_update(touched, fields, batch_size=CHUNK)
+            if _kept(row) != before:
+                touched.append(row)
+        rewrite(Alert, touched, UPDATED)
         return Alert.objects.bulk_create(fresh, batch_size=CHUNK) + changed
 
 
@@ -190,16 +194,19 @@ def reconcile_alertmanager(source: Source, client: Listing, *, now: datetime) ->
         return changed + (_resolve(_unlisted(source, delivery, now=now), now=now) if settled else [])
 
 
-def as_matrix(source_id: int, matchers_text: str, *, now: float, answered: bool) -> Matrix:
+def as_matrix(
+    source_id: int, matchers_text: str, *, now: float, answered: bool, only: Collection[str] | None = None
+) -> Matrix:
     """One series per distinct label set that fits the matchers: 1.0 firing, 0.0 resolved, NaN where nobody can tell.
 
     answered: whether the source answers pulls now; without that, what was pulled earlier may have changed since.
-    Raises MatcherError.
+    only: the fingerprints that are asked for, where it is not all. Raises MatcherError.
     """
     wanted = matchers.parse(matchers_text)
     values: dict[str, float] = {}
     labels: dict[str, Labels] = {}
-    for row in _judged(source_id, now=_moment(now)):
+    rows = _judged(source_id, now=_moment(now))
+    for row in rows if only is None else Alert.objects.filter(source_id=source_id, fingerprint__in=only).order_by("pk"):
         if row.fingerprint not in labels and not all(matcher.matches(row.labels) for matcher in wanted):
             continue
         labels[row.fingerprint] = row.labels
@@ -286,6 +293,12 @@ def _update(row: Alert, item: SeenAlert, *, now: datetime, pulled: bool) -> bool
     row.seen_at = now
     row.status = item.status
     return row.status == RESOLVED
+
+
+def _kept(row: Alert) -> list[object]:
+    """What is worth a write: that it was seen is so once in a while."""
+    seen = int(row.seen_at.timestamp() // SEEN_EVERY_S)
+    return [seen if name == "seen_at" else getattr(row, name) for name in UPDATED]
 
 
 def _link(item: SeenAlert) -> str:

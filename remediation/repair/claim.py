@@ -12,7 +12,7 @@ from django.db.models import F
 
 from remediation.condition import ask
 from remediation.decide import plan as plans
-from remediation.decide.guards.base import Situation, ask_all, refusals
+from remediation.decide.guards.base import Situation, ask_all, for_person, refusals
 from remediation.doorbell import ring_after_commit
 from remediation.draining import is_draining
 from remediation.exceptions import HomeostatError
@@ -120,6 +120,11 @@ def claim(row: Remediation, look: Look, *, now: datetime) -> int | None:
         refused = refusals(answers)
         if refused:
             hold(row, answers, refused, now=now)
+            return None
+        wanted = for_person(answers, passed=True)
+        if wanted and not approved(row):  # it may act by itself no longer: the gate asks a person
+            change(row, R.GATED, now=now, reason=wanted, guards=answers, due_at=now)
+            ring_after_commit("advance", remediation_id=row.pk)
             return None
         return _commit_intent(row, answers, look, now=now)
 

@@ -25,6 +25,12 @@ def shadow(row: Remediation, *, now: datetime) -> None:
 
 def gate(row: Remediation, *, now: datetime) -> None:
     """Ask every guard; with none refusing go on to a person or to the worker."""
+    if row.autonomy == Autonomy.AUTO and row.state == R.PLANNED:
+        # They are asked where it counts, in the transaction that enters executing: asked here as well they would only
+        # make the first effect late.
+        if change(row, R.READY, now=now, reason="auto: every guard is asked right before the effect", due_at=now):
+            ring_after_commit("act", remediation_id=row.pk)
+        return
     answers = ask_all(Situation(now=now, incident=row.incident, remediation=row))
     refused = refusals(answers)
     if refused:
@@ -57,8 +63,8 @@ def approved(row: Remediation) -> bool:
 
 
 def hold(row: Remediation, answers: list[dict[str, Any]], refused: str, *, now: datetime) -> None:
-    """Wait. A spent budget is for a person as well, and so is flapping: whatever comes back that often is not repaired by
-    this step."""
+    """Wait. A spent budget is for a person as well, and so is flapping: whatever comes back that often is not repaired
+    by this step."""
     wanted = for_person(answers, passed=False)
     if wanted:
         call_person(row.incident, f"{row} is held: {wanted}", now=now)

@@ -66,8 +66,8 @@ def _conclude(row: Remediation, judgement: Judgement, rows: list[dict[str, Any]]
     assert judgement.state is not None  # noqa: S101 - the caller checked it
     facts = {"good": judgement.good, "looks": len(rows)}
     collateral = rows[-1].get("turned", []) if judgement.state == R.WORSENED else []
-    more = {"checks": rows, "collateral": collateral}
-    if not change(row, judgement.state, now=now, reason=judgement.reason, facts=facts, **more):
+    seen: dict[str, Any] = {"checks": rows, "collateral": collateral}
+    if not change(row, judgement.state, now=now, reason=judgement.reason, facts=facts, **seen):
         return
     if judgement.state == R.WORSENED and undo.begin(row, now=now):
         return

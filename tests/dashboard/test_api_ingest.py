@@ -78,7 +78,7 @@ def test_message_is_stored_and_rung_for(post: Post, source: Source, rung: list[A
     assert (response.status_code, response.json()) == (200, {"stored": 1, "changed": 1, "skipped": 0})
     row = Alert.objects.get()
     assert (row.source, row.status, row.labels["alertname"], row.ends_at) == (source, "firing", "CartDown", None)
-    assert rung == [("alerts_arrived", {"source_id": source.pk})]
+    assert rung == [("alerts_arrived", {"source_id": source.pk, "alert_ids": [row.pk]})]
 
 
 def test_message_sent_a_hundred_times_is_stored_once(post: Post, rung: list[Any]) -> None:
@@ -97,7 +97,7 @@ def test_message_with_truncated_alerts_is_stored_and_the_rest_asked_for(
 ) -> None:
     assert post(message(alert(), truncatedAlerts=9)).status_code == 200
     ids = {"source_id": source.pk}
-    assert rung == [("alerts_arrived", ids), ("pull_alerts", ids)]
+    assert rung == [("alerts_arrived", ids | {"alert_ids": [Alert.objects.get().pk]}), ("pull_alerts", ids)]
 
 
 def test_broker_away_still_answers_200(
