@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import getpass
+import os
+import signal
+import sys
 from argparse import RawDescriptionHelpFormatter
 from datetime import datetime, timedelta
 from typing import Any
@@ -17,11 +20,14 @@ from remediation.models import Service, Source
 
 class TeachingCommand(BaseCommand):
     """A command whose `--help` shows its examples as they are written, and that says in words when nothing has run
-    over this home yet."""
+    over this home yet, and nothing when nobody reads on."""
 
     def execute(self, *args: Any, **options: Any) -> str | None:
         try:
             return super().execute(*args, **options)
+        except BrokenPipeError:  # `| head` has seen enough; the interpreter, too, would complain when it flushes
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            raise SystemExit(128 + signal.SIGPIPE) from None
         except (OperationalError, ProgrammingError) as error:
             if "remediation_" not in str(error) and "unable to open" not in str(error):
                 raise

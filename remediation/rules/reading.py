@@ -137,7 +137,9 @@ class _Builder:
             self.built[key] = self._made(node)
             self.open.discard(key)
             if self.built[key][1] > MAX_NODES:
-                raise self._wrong(node, f"its aliases stand for more than {MAX_NODES} values")
+                raise self._wrong(
+                    node, f"it holds more than {MAX_NODES} values, with those its aliases stand for"
+                )
         return self.built[key]
 
     def _made(self, node: Any) -> tuple[Any, int]:

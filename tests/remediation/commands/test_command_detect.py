@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import json
+import signal
+import subprocess
+import sys
 from typing import Any
 
 import pytest
@@ -75,3 +79,15 @@ def test_detect_refuses_in_plain_words(detect: Any, given: str, options: dict[st
         detect(given, **options)
     assert str(caught.value).startswith(message)
     assert caught.value.returncode == 2
+
+
+def test_detect_ends_quietly_when_nobody_reads_on() -> None:
+    command = [sys.executable, "manage.py", "detect", "--detector", "flatline"]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        assert process.stdin is not None and process.stdout is not None and process.stderr is not None
+        process.stdout.close()
+        with contextlib.suppress(BrokenPipeError):
+            process.stdin.write(b"timestamp,value\n" + b"".join(b"%d,1\n" % at for at in range(20_000)))
+            process.stdin.close()
+        assert process.stderr.read() == b""
+        assert process.wait() == 128 + signal.SIGPIPE
