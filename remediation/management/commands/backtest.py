@@ -139,7 +139,7 @@ def _time(text: str, *, now: datetime) -> datetime:
         at = datetime.fromisoformat(text)
     except ValueError:
         try:
-            return now - timedelta(seconds=parse_duration(text))
+            return now - timedelta(seconds=parse_duration(text.removesuffix("ago").strip()))
         except (ValueError, OverflowError):
             raise CommandError(f"{text!r} is no time; write now, 6h, or 2026-01-31T12:00") from None
     return at if at.tzinfo else at.replace(tzinfo=UTC)

@@ -157,7 +157,7 @@ def test_the_command_tells_episodes_and_actions(rule: Rule) -> None:
 def test_the_command_takes_other_parameters_and_times(rule: Rule) -> None:
     assert "Would have fired 0 times" in backtest("AppDown", "--from", "2h", "--set", "value=-1")
     assert "Would have fired 0 times" in backtest("AppDown", "--from", "2h", "--for", "5m")
-    assert "Would have fired 0 times" in backtest("AppDown", "--from", "30m", "--to", "now")
+    assert "Would have fired 0 times" in backtest("AppDown", "--from", "30m ago", "--to", "now")
     told = json.loads(backtest("AppDown", "--from", "2h", "--json"))
     assert (told["fired"], told["open_at_end"], told["evaluations"]) == (1, 0, 1440)
 

@@ -73,3 +73,45 @@ def test_fresh(query: str, fresh: str) -> None:
 def test_any_text_is_read_without_an_error(query: str) -> None:
     promql.fresh(query, stale_after_s=30.0)
     assert promql.reach_s(query, lookback_s=30.0) >= 0
+
+
+@pytest.mark.parametrize(
+    ("query", "found"),
+    [
+        ("up", "last_over_time(up[30000ms])"),
+        ('2 * up{a="("} offset 5m - 1', '2 * last_over_time(up{a="("}[30000ms] offset 5m) - 1'),
+        ("(up @ 12) # sum(x)", "(last_over_time(up[30000ms] @ 12)) # sum(x)"),
+        ("rate(x[5m])", None),
+        ("sum(up)", None),
+        ("sum by (job) (up)", None),
+        ("count without (id) (up)", None),
+        ("a / b", None),
+        ("up unless gone", None),
+        ("abs(up)", None),
+        ("max_over_time(up[5m:15s])", None),
+        ("timestamp(up)", None),
+        ("1", None),
+    ],
+)
+def test_only_one_selector_is_asked_for_what_was_there_recently(query: str, found: str | None) -> None:
+    """One that has ended must not change another's value."""
+    assert promql.recent(query, stale_after_s=30) == (found or query)
+
+
+@pytest.mark.parametrize(
+    ("query", "whole"),
+    [
+        ("up", True),
+        ("sum(up) # )", True),
+        ("up # (\r", True),
+        ("up # \r) or (up", False),
+        ("up # \n) or (up", False),
+        ("up) or (up", False),
+        ('up{a=")"}', True),
+        ('up{a="', False),
+        ("`", False),
+        ("", False),
+    ],
+)
+def test_a_text_is_whole_when_it_cannot_reach_out_of_its_brackets(query: str, whole: bool) -> None:
+    assert promql.is_whole(query) is whole
