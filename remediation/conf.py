@@ -45,6 +45,10 @@ LOCK_AFTER = int(os.environ.get("HOMEOSTAT_LOCK_AFTER", "6"))
 LOCK_S = float(os.environ.get("HOMEOSTAT_LOCK_S", "300"))
 """Seconds that such a user name stays locked; a bad password is forgotten after as long."""
 
+FREE_BYTES = 16 * 1024 * 1024
+"""Bytes that have to be free on the disk of HOMEOSTAT_HOME: with less the next write may fail, and an effect could no
+longer be recorded."""
+
 OUTPUT_LIMIT = 4000
 """Characters of an effect's output that are kept."""
 

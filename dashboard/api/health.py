@@ -20,10 +20,6 @@ from django.views.decorators.http import require_safe
 from remediation import conf
 from remediation.models import Heartbeat
 
-FREE_BYTES = 16 * 1024 * 1024
-"""With less than this on the disk the next write may fail, and an effect could no longer be recorded."""
-
-
 GRACE_S = 5.0
 """A stage that beats every second is not stalled because one beat came late."""
 
@@ -88,7 +84,7 @@ def _broker() -> None:
 
 def _disk() -> None:
     home = settings.HOMEOSTAT_HOME
-    if shutil.disk_usage(home).free < FREE_BYTES:
+    if shutil.disk_usage(home).free < conf.FREE_BYTES:
         raise NotReady("the disk is full")
     with tempfile.TemporaryFile(dir=home) as file:
         file.write(b"\0" * 4096)

@@ -9,6 +9,7 @@ from django.db import OperationalError
 from django.test import Client
 
 from dashboard.api import health
+from remediation import conf
 from remediation.models import Heartbeat
 
 pytestmark = [pytest.mark.django_db, pytest.mark.urls("dashboard.api.urls")]
@@ -56,7 +57,7 @@ def test_not_ready_without_database(client: Client, monkeypatch: pytest.MonkeyPa
 
 @pytest.mark.usefixtures("broker_answers")
 def test_not_ready_when_the_disk_is_full(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(health, "FREE_BYTES", 1 << 60)
+    monkeypatch.setattr(conf, "FREE_BYTES", 1 << 60)
     response = client.get("/-/ready")
     assert (response.status_code, response.json()["reasons"]) == (503, {"disk": "the disk is full"})
 
