@@ -34,6 +34,8 @@ TOGETHER = 50
 """Rules in one question."""
 SERIES_TOGETHER = 2000
 """Series in one answer, about: a rule that had more of them is asked alone."""
+CHARACTERS_TOGETHER = 15_000
+"""Characters in one question, about: VictoriaMetrics refuses more than 16,384."""
 COUNTED_FROM = 4
 """Series from which a rule's well ones are only counted: a count is then less to send than the samples."""
 ALONE_S = 600.0
@@ -150,12 +152,15 @@ def _simple(rule: Rule) -> Asked | None:
 
 def _groups(parts: Sequence[_Part]) -> Iterable[list[_Part]]:
     group: list[_Part] = []
-    series = 0
+    series = characters = 0
     for part in parts:
-        if group and (len(group) >= TOGETHER or series + part.due.status.series > SERIES_TOGETHER):
+        longer = 2 * len(part.query) + 100  # leaving out what is stale names a selector twice
+        full = len(group) >= TOGETHER or characters + longer > CHARACTERS_TOGETHER
+        if group and (full or series + part.due.status.series > SERIES_TOGETHER):
             yield group
-            group, series = [], 0
+            group, series, characters = [], 0, 0
         group.append(part)
+        characters += longer
         series += part.due.status.series if part.query == part.asked.query else 2
     if group:
         yield group

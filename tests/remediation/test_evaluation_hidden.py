@@ -137,3 +137,13 @@ def test_values_of_a_look_that_outlived_its_lease_are_not_written(told: Told, mo
     monkeypatch.setattr(evaluation, "look", slow)
     told.tick(1)
     assert set(SeriesState.objects.filter(rule=rule).values_list("value", flat=True)) == {4.5}
+
+
+def test_no_question_is_longer_than_every_source_takes(told: Told) -> None:
+    told.write("dd_one", {"a": 1.0})
+    for number in range(30):
+        told.rule(f'dd_one{{id!="{number}{"x" * 400}"}}', params={"op": ">", "value": 0.0})
+    told.tick(1)
+    assert len(told.asked) == 2
+    assert max(map(len, told.asked)) < 16_384
+    assert RuleStatus.objects.filter(bad=1).count() == 30
