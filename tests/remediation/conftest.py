@@ -8,7 +8,7 @@ from datetime import datetime
 import pytest
 from django.db import transaction
 
-from remediation import condition, doorbell, judging, loop, registry
+from remediation import condition, doorbell, evaluation, judging, loop, registry
 from remediation.observe import kept, window
 from remediation.repair import effect, rollout, undo
 from tests.remediation.threaded import threaded_database  # noqa: F401 - a fixture
@@ -25,6 +25,8 @@ def world(db: None, monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
     monkeypatch.setattr(kept, "fetch", lambda client, source_id, question, now: window.fetch(client, question, now=now))
     for module in (condition, judging):
         monkeypatch.setattr(module, "client_for", lambda source: None)
+    # The world answers with samples and cannot count; that is for a real Prometheus, in test_evaluation.
+    monkeypatch.setattr(evaluation, "COUNTED_FROM", 10**9)
     monkeypatch.setattr(loop, "ring", made.ring)
     monkeypatch.setattr(doorbell, "ring", made.ring)
     monkeypatch.setattr(transaction, "on_commit", lambda callback: callback())

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import logging
 from abc import ABC, abstractmethod
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
+from typing import Any, cast
 
 from django.db import connection, transaction
 
@@ -63,32 +64,38 @@ class Guard(Plugin, ABC):
 
 def ask_all(situation: Situation) -> list[dict[str, Any]]:
     """What every guard says, as it is stored. A guard that cannot be evaluated says no."""
-    answers: list[dict[str, Any]] = []
-    for name, guard in registry.guards().items():
-        try:
-            answer = _ask(guard, situation)
-        except Exception as error:
-            log.exception("guard %s failed", name)
-            answer = Answer(passed=False, reason=f"could not be evaluated ({type(error).__name__}), so it says no")
-        answers.append(
-            {
-                "guard": name,
-                "label": guard.label,
-                "passed": answer.passed,
-                "reason": answer.reason,
-                "numbers": answer.numbers,
-                "needs_person": answer.needs_person,
-            }
-        )
-    return answers
+    guards = registry.guards()
+    try:
+        with _savepoint():  # one for all of them, as long as none fails
+            return [_row(name, guard, guard.ask(situation)) for name, guard in guards.items()]
+    except Exception:  # noqa: BLE001 - which one it was, and why, is found and logged one by one
+        return [_row(name, guard, _ask(name, guard, situation)) for name, guard in guards.items()]
 
 
-def _ask(guard: Guard, situation: Situation) -> Answer:
-    """Inside a transaction a database error would spoil the whole of it: behind a savepoint it spoils one answer."""
-    if not connection.in_atomic_block:
-        return guard.ask(situation)
-    with transaction.atomic():
-        return guard.ask(situation)
+def _savepoint() -> AbstractContextManager[None]:
+    """Nothing where no transaction is open: on SQLite beginning one would keep everybody else from writing."""
+    return cast(AbstractContextManager[None], transaction.atomic()) if connection.in_atomic_block else nullcontext()
+
+
+def _ask(name: str, guard: Guard, situation: Situation) -> Answer:
+    """A database error would spoil the transaction for the others: behind a savepoint it spoils one answer."""
+    try:
+        with _savepoint():
+            return guard.ask(situation)
+    except Exception as error:
+        log.exception("guard %s failed", name)
+        return Answer(passed=False, reason=f"could not be evaluated ({type(error).__name__}), so it says no")
+
+
+def _row(name: str, guard: Guard, answer: Answer) -> dict[str, Any]:
+    return {
+        "guard": name,
+        "label": guard.label,
+        "passed": answer.passed,
+        "reason": answer.reason,
+        "numbers": answer.numbers,
+        "needs_person": answer.needs_person,
+    }
 
 
 def for_person(answers: list[dict[str, Any]], *, passed: bool) -> str:
