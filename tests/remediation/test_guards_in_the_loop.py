@@ -103,6 +103,7 @@ def test_storm_of_alerts_has_no_effect(world: World, count: int) -> None:
         loop.reconcile(incident.pk, now=world.now)
     for row in Remediation.objects.all():
         loop.advance(row.pk, now=world.now)
+        loop.act(row.pk, now=world.now)  # where the guards of an auto playbook are asked
     assert world.states() == ["gated"] * 5
     assert world.ledger.effects == []
 
