@@ -36,6 +36,7 @@ class Process:
         self.child = child
         self.log = logs / f"{child.name}.log"
         self.running: subprocess.Popen[bytes] | None = None
+        self.changed = False  # it was given more of an environment than usual: a failpoint, say
 
     @property
     def alive(self) -> bool:
@@ -44,6 +45,7 @@ class Process:
     def start(self, env: Mapping[str, str] | None = None) -> None:
         """Start it without waiting until it is ready."""
         self.stop()
+        self.changed = bool(env)
         with self.log.open("ab") as log:
             self.running = subprocess.Popen(
                 self.child.argv,

@@ -92,7 +92,8 @@ class Stage:
         """As much order as there can be for the next one."""
         connections.close_all()
         self.proxy.set("pass")
-        self.processes["act"].stop()  # it may have been started with a failpoint
+        if self.processes["act"].changed:
+            self.processes["act"].stop()
         self.processes.start_missing()
         self.control(*({"service": case.name} for case in self.cases))
         Rule.objects.filter(pk__in=[case.rule.pk for case in self.cases]).update(enabled=False)
