@@ -4,6 +4,8 @@
 
 PYTHON ?= python3
 ARGS ?=
+# Files of tests side by side; AT_ONCE= runs them one after the other.
+AT_ONCE ?= -n 2 --dist loadfile
 SETUP = @$(PYTHON) deploy/setup/bootstrap.py --for
 VENV_PYTHON = .venv/bin/python
 CHECKED = remediation dashboard deploy bench tests manage.py
@@ -21,7 +23,7 @@ demo: ## start Homeostat with a shop of real services to break and watch
 
 test: ## run the tests, on the real servers and in a real browser
 	$(SETUP) test
-	@exec $(VENV_PYTHON) -m pytest $(ARGS)
+	@exec $(VENV_PYTHON) -m pytest $(AT_ONCE) $(ARGS)
 
 faults: ## kill, cut and lie to the real processes, and compare ledger and database: ten minutes
 	$(SETUP) test

@@ -137,9 +137,7 @@ class _Builder:
             self.built[key] = self._made(node)
             self.open.discard(key)
             if self.built[key][1] > MAX_NODES:
-                raise self._wrong(
-                    node, f"it holds more than {MAX_NODES} values, with those its aliases stand for"
-                )
+                raise self._wrong(node, f"it holds more than {MAX_NODES} values, with those its aliases stand for")
         return self.built[key]
 
     def _made(self, node: Any) -> tuple[Any, int]:

@@ -72,7 +72,8 @@ def everything() -> list[str]:
     done = factories.an_incident(rule, state="resolved")
     factories.a_decision(done)
     incidents = [f"/incidents/{row.pk}/" for row in (asking, healing, done)]
-    return ["/", "/incidents/?state=all", *incidents, "/approvals/", "/services/web/", "/rules/", "/playbooks/", "/system/"]
+    plain = ["/approvals/", "/services/web/", "/rules/", "/playbooks/", "/system/"]
+    return ["/", "/incidents/?state=all", *incidents, *plain]
 
 
 def note_complaints(page: Page) -> list[str]:
