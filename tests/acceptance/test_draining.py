@@ -190,6 +190,7 @@ def test_sigterm_lets_the_effect_finish_and_nothing_else_begin(stack: Stack) -> 
     assert stack.outside.asked == ["first"]
 
 
+@pytest.mark.faults
 def test_sigterm_while_the_condition_is_asked_again_claims_nothing(stack: Stack) -> None:
     stack.plan("first")
     stack.outside.look.clear()
@@ -204,6 +205,7 @@ def test_sigterm_while_the_condition_is_asked_again_claims_nothing(stack: Stack)
     assert (stack.row("first")["state"], stack.outside.asked) == ("ready", [])
 
 
+@pytest.mark.faults
 def test_what_is_killed_after_its_grace_is_unknown_and_the_probe_decides(stack: Stack) -> None:
     worker = begin(stack, "first")
     worker.send_signal(signal.SIGTERM)

@@ -30,7 +30,6 @@ class Expected:
 
 BOUNDED = [
     Expected(fault="crash", rule="AppDown", verb="restart", target="app-1", asks=False, well='up{target="app-1"}'),
-    Expected(fault="hang", rule="AppHung", verb="restart", target="app-2", asks=True, well='up{target="app-2"}'),
     Expected(
         fault="primary-death",
         rule="StorePrimaryDown",
@@ -41,6 +40,7 @@ BOUNDED = [
     ),
 ]
 OTHERS = [
+    Expected(fault="hang", rule="AppHung", verb="restart", target="app-2", asks=True, well='up{target="app-2"}'),
     Expected(
         fault="errors",
         rule="AppErrors",
