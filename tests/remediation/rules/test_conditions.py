@@ -156,7 +156,7 @@ class Refusing(Prometheus):
     def __init__(self, query: str) -> None:
         self.refused = query
 
-    def instant(self, query: str, *, at: float) -> Any:
+    def instant(self, query: str, *, at: float, as_is: bool = False) -> Any:
         if query.startswith(self.refused):
             raise QueryRefused("invalid parameter: 2:3: parse error")
 
