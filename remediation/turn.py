@@ -122,9 +122,7 @@ def _take_in(
     one: evaluation.Due, seen: evaluation.Seen, mine: QuerySet[RuleStatus], took_ms: float, *, now: datetime
 ) -> None:
     rule, before, error = one.rule, one.status, seen.error
-    if not mine.filter(rule__version=rule.version, rule__enabled=True).exists():
-        # It took longer than its lease, and somebody else has newer verdicts; or the rule was edited or switched off
-        # meanwhile, and what it was says nothing about what it is.
+    if not _still_so(rule, mine):
         mine.update(running_until=None)
         return
     started = time.perf_counter()
@@ -153,6 +151,12 @@ def _take_in(
     if tally.bad + tally.unknown - before.bad - before.unknown >= conf.STORM_LEAST:
         _look_for_a_storm(now)
     evaluated.send(Rule, rule_id=rule.pk, changed=tally.changed or error != before.error)
+
+
+def _still_so(rule: Rule, mine: QuerySet[RuleStatus]) -> bool:
+    """Not when it took longer than its lease, for somebody else has newer verdicts then; nor when the rule was edited
+    or switched off meanwhile: what it was says nothing about what it is."""
+    return mine.filter(rule__version=rule.version, rule__enabled=True).exists()
 
 
 def _note_unknown(rule: Rule, before: RuleStatus, tally: Tally, *, error: str, now: datetime) -> None:
@@ -200,6 +204,9 @@ def _judge_some(one: evaluation.Due, names: frozenset[str], held: datetime, *, n
     rule, mine = one.rule, RuleStatus.objects.filter(rule=one.rule, running_until=held)
     try:
         verdicts, _ = judging.judge(replace(Asked.of_rule(rule), only=names), now=now)
+        if not _still_so(rule, mine):
+            mine.update(running_until=None)
+            return
         tally = episodes.take_in_some(rule, verdicts, now=now)
     except Exception as problem:
         log.exception("alerts of rule %s cannot be judged; they are at its next slot", rule)
