@@ -29,6 +29,7 @@ from typing import Any
 
 from bench import postgres
 from bench.reaction import measure_celery, wait
+from bench.serving import Answering
 from bench.tables import percentile, print_machine, print_table
 
 OUT_OF_THE_WAY = {
@@ -48,12 +49,14 @@ class World:
         self.arrived: dict[int, list[float]] = {}
         world = self
 
-        class Handler(BaseHTTPRequestHandler):
+        class Handler(Answering, BaseHTTPRequestHandler):
             protocol_version = "HTTP/1.1"
             disable_nagle_algorithm = True
 
             def do_GET(self) -> None:
-                self._answer(json.dumps({"status": "success", "data": world.says(self.path)}).encode())
+                self.answer(
+                    json.dumps({"status": "success", "data": world.says(self.path)}).encode(), "application/json"
+                )
 
             def do_POST(self) -> None:
                 arrived = time.time()
@@ -61,17 +64,7 @@ class World:
                 self.rfile.read(int(self.headers.get("Content-Length") or 0))
                 world.arrived.setdefault(number, []).append(arrived)
                 world.firing.pop(number, None)
-                self._answer(b'{"done": true}')
-
-            def _answer(self, body: bytes) -> None:
-                self.send_response(200)
-                self.send_header("Content-Type", "application/json")
-                self.send_header("Content-Length", str(len(body)))
-                self.end_headers()
-                self.wfile.write(body)
-
-            def log_message(self, *_: Any) -> None:
-                return
+                self.answer(b'{"done": true}', "application/json")
 
         self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         self.address = f"http://127.0.0.1:{self.server.server_address[1]}"

@@ -20,6 +20,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
+from bench.serving import Answering
 from bench.tables import percentile, print_machine, print_table
 
 ALLOWED_S = 0.5
@@ -34,26 +35,16 @@ class Stage:
         self.effects: list[float] = []
         stage = self
 
-        class Handler(BaseHTTPRequestHandler):
+        class Handler(Answering, BaseHTTPRequestHandler):
             def do_GET(self) -> None:
                 if not stage.up and stage.shown_at is None:
                     stage.shown_at = time.time()
-                self._answer(f"bench_up {stage.up}\n".encode())
+                self.answer(f"bench_up {stage.up}\n".encode())
 
             def do_POST(self) -> None:
                 stage.effects.append(time.time())
                 stage.up = 1
-                self._answer(b"ok")
-
-            def _answer(self, body: bytes) -> None:
-                self.send_response(200)
-                self.send_header("Content-Type", "text/plain; version=0.0.4")
-                self.send_header("Content-Length", str(len(body)))
-                self.end_headers()
-                self.wfile.write(body)
-
-            def log_message(self, *_: Any) -> None:
-                return
+                self.answer(b"ok")
 
         self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         self.address = f"127.0.0.1:{self.server.server_address[1]}"

@@ -10,7 +10,8 @@ import argparse
 import itertools
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any
+
+from bench.serving import Answering
 
 METRIC = "bench_value"
 LIMIT = 100.0
@@ -54,25 +55,15 @@ class Exporter:
     def server(self, shard: int) -> ThreadingHTTPServer:
         exporter = self
 
-        class Handler(BaseHTTPRequestHandler):
+        class Handler(Answering, BaseHTTPRequestHandler):
             protocol_version = "HTTP/1.1"
 
             def do_GET(self) -> None:
                 if self.path.startswith("/bad/"):
                     exporter.make(int(self.path.removeprefix("/bad/")))
-                    self._answer(b"ok")
+                    self.answer(b"ok")
                 else:
-                    self._answer(exporter.bodies[shard][next(exporter.turns[shard]) % VARIANTS])
-
-            def _answer(self, body: bytes) -> None:
-                self.send_response(200)
-                self.send_header("Content-Type", "text/plain; version=0.0.4")
-                self.send_header("Content-Length", str(len(body)))
-                self.end_headers()
-                self.wfile.write(body)
-
-            def log_message(self, *_: Any) -> None:
-                return
+                    self.answer(exporter.bodies[shard][next(exporter.turns[shard]) % VARIANTS])
 
         return ThreadingHTTPServer(("127.0.0.1", self.ports[shard]), Handler)
 
