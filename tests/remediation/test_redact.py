@@ -31,6 +31,20 @@ from tests.remediation.world import World, make_playbook, make_rule, make_servic
         ("-----BEGIN RSA PRIVATE KEY-----\nMIIE\nzzz\n-----END RSA PRIVATE KEY-----", "MIIE"),
         ("-----BEGIN PRIVATE KEY-----\nMIIE and it was cut", "MIIE"),
         ("eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxIn0.c2ln is the token", "eyJhbGciOiJIUzI1NiJ9"),
+        ("PGPASSWORD=hunter2 psql", "hunter2"),
+        ('{"accessToken":"hunter2"}', "hunter2"),
+        ("DB_PASS=hunter2", "hunter2"),
+        ('mysql --password "hunter2 and more"', "more"),
+        ("mysql --password 'hunter2'", "hunter2"),
+        ('{"password": "a\\"hunter2"}', "hunter2"),
+        ('{"body": "{\\"password\\": \\"hunter2\\"}"}', "hunter2"),
+        ('{"token": 12345678}', "12345678"),
+        ("'password' => 'hunter2'", "hunter2"),
+        ('password = "hunter2 and it was cut', "hunter2"),
+        ("postgres://user:p@ss/hunter2@db/name", "hunter2"),
+        ("curl -u admin:hunter2 https://host", "hunter2"),
+        ("<password>hunter2</password>", "hunter2"),
+        ("remote: ghp_0123456789abcdefghijABCDEFGHIJ0123 expired", "ghp_"),
     ],
 )
 def test_what_looks_like_a_secret_is_hidden(text: str, hidden: str) -> None:
@@ -47,6 +61,7 @@ def test_what_looks_like_a_secret_is_hidden(text: str, hidden: str) -> None:
         "no password was asked for",
         "user@host: connection refused",
         "at 12:00: 3 run; 2 did before, 3 should",
+        "http://10.0.0.1:9090/api/@scope says: passed: 3",
     ],
 )
 def test_what_does_not_look_like_one_stays(text: str) -> None:
@@ -60,9 +75,18 @@ def test_value_of_a_reference_that_was_resolved_is_hidden(monkeypatch: pytest.Mo
     assert redact("it said plain-word-nobody-suspects") == f"it said {HIDDEN}"
 
 
+@pytest.mark.parametrize("written", ['p\\"w/d wXyz', "p%22w%2Fd%20wXyz", "p%22w%2Fd+wXyz"])
+def test_value_of_a_reference_is_hidden_as_it_stands_in_json_and_in_a_url(
+    monkeypatch: pytest.MonkeyPatch, written: str
+) -> None:
+    monkeypatch.setenv("SOME_TOKEN", 'p"w/d wXyz')
+    secrets.resolve("env:SOME_TOKEN")
+    assert redact(f"it said {written}") == f"it said {HIDDEN}"
+
+
 def test_facts_are_redacted_however_deep() -> None:
-    facts = {"a": ["password=x1y2", {"token": "zzz", "n": 3}], "ok": True}
-    assert redacted_facts(facts) == {"a": [f"password={HIDDEN}", {"token": HIDDEN, "n": 3}], "ok": True}
+    facts = {"a": ["password=x1y2", {"accessToken": "zzz", "n": 3}], "ok": True}
+    assert redacted_facts(facts) == {"a": [f"password={HIDDEN}", {"accessToken": HIDDEN, "n": 3}], "ok": True}
 
 
 def test_long_text_is_cut_and_says_so() -> None:
@@ -70,7 +94,21 @@ def test_long_text_is_cut_and_says_so() -> None:
     assert redact("x" * 10, limit=10) == "x" * 10
 
 
-@pytest.mark.parametrize("piece", ["password=", "a_", "://", "Bearer ", "-----BEGIN PRIVATE KEY-----", "eyJ", "token "])
+@pytest.mark.parametrize(
+    "piece",
+    [
+        "password=",
+        "a_",
+        "://",
+        "Bearer ",
+        "-----BEGIN PRIVATE KEY-----",
+        "eyJ",
+        "token ",
+        'token="\\\\',
+        "://a:a",
+        "--a-a",
+    ],
+)
 def test_hostile_text_takes_no_time(piece: str) -> None:
     began = time.process_time()
     redact(piece * 200_000)
