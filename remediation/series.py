@@ -37,10 +37,11 @@ class Matrix:
     """S series on T common times.
 
     labels: S label sets, without `__name__`. times: (T,) seconds since the epoch, ascending. values: (S, T), NaN where
-    there is no sample. now: when it was asked for. reach_s: how far back before its own time a point may look (range
-    selectors and the lookback of the query), so that a point later than `effect + reach_s` knows nothing older.
-    alive: False when the source holds no samples at all, as just after a restart with an empty disk.
-    note: why there is nothing, for the page.
+    there is no sample; an infinite one is none, whoever builds the matrix, so that no detector judges or learns it. A
+    rule that wants it judged makes it a number in its query, as clamp_max() does. now: when it was asked for. reach_s:
+    how far back before its own time a point may look (range selectors and the lookback of the query), so that a point
+    later than `effect + reach_s` knows nothing older. alive: False when the source holds no samples at all, as just
+    after a restart with an empty disk. note: why there is nothing, for the page.
     """
 
     labels: tuple[Labels, ...] = ()
@@ -50,3 +51,8 @@ class Matrix:
     reach_s: float = 0.0
     alive: bool = True
     note: str = ""
+
+    def __post_init__(self) -> None:
+        infinite = np.isinf(self.values)
+        if infinite.any():
+            object.__setattr__(self, "values", np.where(infinite, np.nan, self.values))

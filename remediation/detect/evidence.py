@@ -92,13 +92,11 @@ class Told:
     counter: float
 
     def sentence(self, warm_up: int) -> str:
-        if np.isnan(self.value):
+        if not np.isfinite(self.value):
             return NO_SAMPLE
         if self.code == Code.UNKNOWN:
             seen = f"{number(self.value)} after {self.seen:,.0f} usable points"
             return f"{seen}; {warm_up} are needed to know what is usual"
-        if np.isinf(self.value):
-            return f"{number(self.value)} is nothing that was ever usual"
         what = f"{number(self.judged)}{' per second' if self.counter else ''}"
         if self.code == Code.OK:
             return f"{what} is usual: {number(self.usual)} is expected"

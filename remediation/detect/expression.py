@@ -36,7 +36,7 @@ class Expression(Detector):
     query returns is bad; with one, those beyond the limit are. A series that is no longer returned is ok, as it is in
     Prometheus, but only while the source holds other fresh samples: while it is silent or still fills up after a
     restart, the series is unknown. The detector threshold judges alike and takes every missing series for unknown,
-    which is better where series have no reason to go. A value that is not a number is unknown.
+    which is better where series have no reason to go. A value that is no finite number is unknown.
     From: Prometheus' alerting rules.
     """
 

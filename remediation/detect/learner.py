@@ -77,11 +77,8 @@ class Learner(Stream):
         scores = np.where(ready, look.score(big), np.nan)
         lower, upper = self._expected(look.widths, arrival, ready)
         self._learn(times, arrival, look, slot, alarm=ready & (scores >= TELL))
-        infinite = np.isinf(values) & (self.seen >= self.warm_up)
-        watched = infinite & (self._sided(np.where(infinite, values, 0.0)) > 0)
-        scores = np.where(infinite, np.where(watched, MOST, 0.0), scores)
         codes = np.where(scores >= TELL, Code.BAD, Code.OK)
-        codes = np.where(ready | infinite, codes, Code.UNKNOWN).astype(np.int8)
+        codes = np.where(ready, codes, Code.UNKNOWN).astype(np.int8)
         self._last = (values, arrival.values, look, scores, codes)
         return Judged(codes=codes, scores=scores, lower=lower, upper=upper)
 

@@ -65,8 +65,6 @@ class Peer(RollingHistory):
         scale = np.maximum(scale, asked.tolerance * np.abs(middle))
         half = np.maximum(asked.limit * scale, asked.minimum_effect)
         half = np.where(count >= asked.minimum_peers, half, np.nan)
-        infinite = np.isinf(window.values[:, -1])
-        own = np.where(infinite, window.values[:, -1], own)
         scores = share_of(sided(own - middle, asked.direction), half)
         lower, upper = ends(middle, half, asked.direction)
 

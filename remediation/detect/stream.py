@@ -34,7 +34,7 @@ class Stream(ABC):
 
     @abstractmethod
     def update(self, times: Floats, values: Floats) -> Judged:
-        """The next point of each series: times and values (S,), NaN where there is no sample."""
+        """The next point of each series: times and values (S,), NaN where there is none; infinite is none."""
 
     @abstractmethod
     def reasons(self) -> tuple[str, ...]:

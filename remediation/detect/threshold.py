@@ -21,6 +21,8 @@ _COMPARE: Mapping[str, Callable[[Floats, float], NDArray[np.bool_]]] = {
     "!=": np.not_equal,
 }
 _WORDS = {">": "above", ">=": "at or above", "<": "below", "<=": "at or below", "==": "exactly", "!=": "other than"}
+_FINITE = "% Inf"
+"""PromQL for: leaves numbers as they are, and makes infinities NaN. Every comparison binds less."""
 _OPPOSITE = {">": "<=", ">=": "<", "<": ">=", "<=": ">", "==": "!=", "!=": "=="}
 
 
@@ -55,8 +57,8 @@ class ThresholdParams(registry.Params):
 class Threshold(Detector):
     """Bad while the newest value is beyond a fixed limit.
 
-    Use it when the limit is known: an objective, a capacity, a process that is up or not. Infinities compare as
-    numbers; no sample and NaN are unknown. With `clear`, a value between the two limits is as bad as the last one that
+    Use it when the limit is known: an objective, a capacity, a process that is up or not. No sample,
+    NaN and infinities are unknown. With `clear`, a value between the two limits is as bad as the last one that
     was beyond either of them. Score: 1 at the limit, and 1 more for each time the limit's own size beyond
     it (per unit where the limit is 0). From: every monitoring system; the comparison is PromQL's.
     """
@@ -77,11 +79,11 @@ class Threshold(Detector):
         asked = cast(ThresholdParams, params)
         # What is not a number differs from every limit, and so would count as well.
         countable = asked.clear is None and asked.op != "=="
-        return f"({query}\n) {_OPPOSITE[asked.op]} bool ({asked.value!r})" if countable else None
+        return f"({query}\n) {_FINITE} {_OPPOSITE[asked.op]} bool ({asked.value!r})" if countable else None
 
     def bad(self, query: str, params: registry.Params) -> str:
         asked = cast(ThresholdParams, params)
-        return f"({query}\n) {asked.op} ({asked.value!r})"
+        return f"({query}\n) {_FINITE} {asked.op} ({asked.value!r})"
 
     def judge(self, matrix: Matrix, params: registry.Params) -> Verdicts:
         asked = cast(ThresholdParams, params)

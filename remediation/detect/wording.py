@@ -14,7 +14,7 @@ from remediation.states import Code
 MAX_SCORE = 1000.0
 """A score is cut here: far beyond the limit is far beyond it, and infinity fits into no database."""
 
-NO_SAMPLE = "no fresh sample, or one that is not a number"
+NO_SAMPLE = "no fresh sample, or one that is no finite number"
 
 
 def number(value: float) -> str:

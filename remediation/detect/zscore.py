@@ -42,7 +42,7 @@ class Zscore(Detector):
     1.2533 times the mean absolute deviation serves; it is at least 1 % of the median. What is expected is the median
     plus and minus limit times the scale, and at least minimum_effect. A series that was nothing but zero has no scale:
     without a minimum effect any other value is unknown, since nobody knows how much is much.
-    Score: distance from the median over the distance at which it becomes bad. Infinite values are judged, never learnt.
+    Score: distance from the median over the distance at which it becomes bad.
     From: Iglewicz and Hoaglin, How to Detect and Handle Outliers (1993): modified z-score.
     """
 

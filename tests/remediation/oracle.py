@@ -115,7 +115,7 @@ def check_call(world: World, row: Remediation, target: TargetRef, attempt: Attem
 def is_bad(world: World, row: Remediation) -> bool:
     """Of the series of a remediation's incident, as the world has it now."""
     value = world.samples.get(row.incident.rule.query, {}).get(row.incident.series_labels["target"], math.nan)
-    if world.down or math.isnan(value):
+    if world.down or not math.isfinite(value):
         return False
     return beyond(row.incident.rule.query, value)
 

@@ -36,7 +36,7 @@ def verdicts(rule: Rule) -> dict[str, str]:
 
 
 def test_together_they_say_what_each_says_alone(told: Told) -> None:
-    told.write("t_one", {"a": 1, "b": -5, "c": math.nan, "d": math.inf, "e": 0})
+    told.write("t_one", {"a": 1, "b": -5, "c": math.nan, "d": math.inf, "e": 0, "f": -math.inf})
     told.write("t_two", {"a": 7.5})
     for op in (">", ">=", "<", "<=", "==", "!="):
         told.rule("t_one # a comment at the end", params={"op": op, "value": -5.0})
@@ -106,9 +106,11 @@ def test_well_series_are_counted_and_nothing_is_written(told: Told, django_asser
         assert status.running_until is None
 
 
-@pytest.mark.parametrize("value", [9.0, math.nan, None], ids=["bad", "nan", "gone"])
+@pytest.mark.parametrize(
+    "value", [9.0, math.nan, math.inf, -math.inf, None], ids=["bad", "nan", "infinite", "minus infinite", "gone"]
+)
 def test_one_of_many_that_leaves_is_seen_at_once(told: Told, value: float | None) -> None:
-    metric = f"l_{'gone' if value is None else value}".replace(".", "_")
+    metric = f"l_{'gone' if value is None else value}".replace(".", "_").replace("-", "minus_")
     told.write(metric, names("l"))
     rule = told.rule(metric, params={"op": ">", "value": 6.0})
     told.tick(1)
@@ -134,7 +136,7 @@ def test_only_bad_series_are_fetched_while_the_others_stay_well(told: Told) -> N
         told.tick(1)
         assert len(told.asked) == 2
         assert "count_values(" in told.asked[0]
-        assert ") > (6.0)" in told.asked[1]
+        assert ") % Inf > (6.0)" in told.asked[1]
         rows = SeriesState.objects.filter(rule=rule, verdict=Verdict.BAD)
         assert {row.labels["id"]: row.value for row in rows} == bad
         assert set(Incident.objects.values_list("series_labels__id", "value")) == set(bad.items())

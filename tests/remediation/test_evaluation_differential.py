@@ -45,10 +45,10 @@ def rules_of(told: Told, metric: str) -> list[Rule]:
 
 
 def turned(chance: random.Random, before: float | None) -> float | None:
-    """What a series is next: mostly what it was, sometimes bad, not a number, or gone."""
+    """What a series is next: mostly what it was, sometimes bad, no finite number, or gone."""
     if chance.random() < (0.994 if before is not None and before <= 5 else 0.5):
         return before
-    return chance.choice([0.0, 1.0, 4.5, 9.0, 9.5, math.nan, None, None])
+    return chance.choice([0.0, 1.0, 4.5, 9.0, 9.5, math.nan, math.inf, -math.inf, None, None])
 
 
 class History:

@@ -46,10 +46,9 @@ def prometheus_misbehaves(stage: Stage) -> int:
 
 
 def samples_say_nothing(stage: Stage) -> int:
-    """NaN, a series that is gone, and a Prometheus that lost everything. (Infinities are numbers to every
-    detector, as they are to PromQL.)"""
+    """NaN, infinities, a series that is gone, and a Prometheus that lost everything."""
     blind, asking, _ = _watched(stage)
-    values = [float("nan"), None]
+    values = [float("nan"), float("inf"), float("-inf"), None]
     stage.random.shuffle(values)
     for value in values:
         for case in (blind, asking):

@@ -76,11 +76,11 @@ def backtested(
 
 
 def rough(seed: int, *, step_s: float) -> Value:
-    """A series that is well, bad, missing and not a number for random stretches."""
+    """A series that is well, bad, missing and no finite number for random stretches."""
     chance = random.Random(seed)  # noqa: S311
     values: list[float | None] = []
     while len(values) < 700 / step_s + 2 * SLOTS:
-        kind = chance.choices([1.0, 0.0, None, math.nan], weights=[5, 4, 1, 1])[0]
+        kind = chance.choices([1.0, 0.0, None, math.nan, math.inf, -math.inf], weights=[10, 8, 2, 2, 1, 1])[0]
         values += [kind] * chance.randint(1, 12)
     return listed(values, start=BEGIN - 700, step_s=step_s)
 

@@ -124,7 +124,7 @@ def test_exhaustion_with_a_daily_rhythm_needs_days() -> None:
         ([10, NAN, NAN, 30, 10.1], {}, [UNKNOWN] * 5),
         ([0, 0, 0, 5, 0], {}, [OK, OK, OK, UNKNOWN, OK]),
         ([0, 0, 0, 5, 0], {"minimum_effect": 1}, [OK, OK, OK, BAD, OK]),
-        ([10, 10.2, 9.9, math.inf, 10.1], {}, [OK, OK, OK, BAD, OK]),
+        ([10, 10.2, 9.9, math.inf, 10.1], {}, [OK, OK, OK, UNKNOWN, OK]),
     ],
 )
 def test_peer(values: list[float], params: dict[str, Any], codes: list[Code]) -> None:

@@ -41,9 +41,9 @@ def with_last(value: float, history: list[float] = WAVE) -> list[float]:
         (170.0, {"limit": 8}, Code.OK),
         (170.0, {"minimum_effect": 100}, Code.OK),
         (210.0, {"minimum_effect": 100}, Code.BAD),
-        (math.inf, {}, Code.BAD),
-        (-math.inf, {"direction": "low"}, Code.BAD),
-        (-math.inf, {"direction": "high"}, Code.OK),
+        (math.inf, {}, Code.UNKNOWN),
+        (-math.inf, {"direction": "low"}, Code.UNKNOWN),
+        (-math.inf, {"direction": "high"}, Code.UNKNOWN),
         (NAN, {}, Code.UNKNOWN),
     ],
 )
