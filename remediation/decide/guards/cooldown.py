@@ -1,9 +1,25 @@
 """The last effect on the target is too recent."""
 
-from datetime import timedelta
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import datetime, timedelta
 
 from remediation.decide.guards.base import Answer, Guard, Situation
-from remediation.models import Remediation
+from remediation.models import RemediationTarget
+
+NEWEST = 20
+"""Effects that are looked at, the newest first. What is touched after a long rollout began is among them."""
+
+
+_last = Prepared(
+    lambda given: (
+        Remediation.objects.filter(targets__pk__in=given("targets"), effect_started_at__isnull=False)
+        .exclude(pk=given("own"))
+        .order_by("-effect_started_at")
+        .values_list("effect_started_at", flat=True)[:1]
+    )
+)
 
 
 class CooldownGuard(Guard):
@@ -14,20 +30,24 @@ class CooldownGuard(Guard):
 
     def ask(self, situation: Situation) -> Answer:
         cooldown_s = float(situation.step["cooldown_s"])
-        last = (
-            Remediation.objects.filter(targets__in=situation.target_ids, effect_started_at__isnull=False)
-            .exclude(pk=situation.remediation.pk)
-            .order_by("-effect_started_at")
-            .values_list("effect_started_at", flat=True)
-            .first()
-        )
+        last = max(_touched(situation), default=None)
         if last is None:
             return Answer(passed=True, reason="no effect on this target before", numbers={"cooldown_s": cooldown_s})
         # A clock set back makes the last effect lie ahead: then nothing has passed yet, and the guard holds.
         since = (situation.now - last) / timedelta(seconds=1)
         numbers = {"cooldown_s": cooldown_s, "since_s": round(since, 1)}
-        if since >= cooldown_s:
-            return Answer(
-                passed=True, reason=f"last effect {since:.0f} s ago, {cooldown_s:.0f} s asked", numbers=numbers
-            )
-        return Answer(passed=False, reason=f"last effect {since:.0f} s ago, {cooldown_s:.0f} s asked", numbers=numbers)
+        reason = f"last effect {since:.0f} s ago, {cooldown_s:.0f} s asked"
+        return Answer(passed=since >= cooldown_s, reason=reason, numbers=numbers)
+
+
+def _touched(situation: Situation) -> Iterator[datetime]:
+    """When other attempts touched the plan's targets: each by its own call, which in a rollout may come long after the
+    first, and by an undo."""
+    rows = RemediationTarget.objects.filter(
+        target__in=situation.target_ids, remediation__effect_started_at__isnull=False
+    ).exclude(remediation=situation.remediation)
+    times = ("effect_started_at", "remediation__effect_started_at", "remediation__undone")
+    for own, whole, undone in rows.order_by("-remediation__effect_started_at").values_list(*times)[:NEWEST]:
+        yield own or whole
+        if "started_at" in undone:
+            yield datetime.fromisoformat(undone["started_at"])
