@@ -81,7 +81,8 @@ def _step_at(steps: Sequence[Step], position: int) -> Step:
 def _onwards(steps: Sequence[Step], past: Sequence[Remediation]) -> Rung | Stop:
     """The same step while it may be tried again, else the one after it, else a person."""
     last = past[-1]
-    tries = [one for one in past if one.position == last.position and one.state not in UNANSWERED]
+    nothing_tried = (*UNANSWERED, *BEGUN_ANEW)
+    tries = [one for one in past if one.position == last.position and one.state not in nothing_tried]
     touched = [one for one in tries if one.state != RemediationState.FAILED]
     untouched = len(tries) - len(touched)
     current = next((step for step in steps if step.position == last.position), None)
