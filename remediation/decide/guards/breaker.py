@@ -2,10 +2,18 @@
 
 from __future__ import annotations
 
+from remediation.decide import approval
 from remediation.decide.guards.base import Answer, Guard, Situation
-from remediation.models import Approval, Breaker
+from remediation.models import Breaker
 from remediation.states import Autonomy
 from remediation.states import RemediationState as R
+
+
+_breaker = Prepared(
+    lambda given: Breaker.objects.filter(
+        playbook=given("playbook"), position=given("position"), service=given("service")
+    ).order_by("pk")[:1]
+)
 
 
 class BreakerGuard(Guard):
@@ -17,24 +25,17 @@ class BreakerGuard(Guard):
 
     def ask(self, situation: Situation) -> Answer:
         row = situation.remediation
-        breaker = Breaker.objects.filter(
+        breaker = _breaker.first(
             playbook=row.playbook_id, position=row.position, service=situation.incident.service_id
-        ).first()
+        )
         if breaker is None or breaker.state == Breaker.State.CLOSED:
             bad = breaker.bad if breaker else 0
             return Answer(passed=True, reason=f"closed, {bad} bad in a row", numbers={"bad": bad})
         numbers = {"bad": breaker.bad, "breaker": breaker.pk}
         if breaker.state == Breaker.State.OPEN:
             return Answer(passed=False, reason=f"open: {breaker.reason}", numbers=numbers)
-        if row.autonomy != Autonomy.AUTO or _signed(situation):
+        if row.autonomy != Autonomy.AUTO or approval.enough(row):
             return Answer(passed=True, reason="half-open: a person decides on this attempt", numbers=numbers)
         # Past the gate there is no way back to a person but to be held: then the gate asks.
         reason = f"half-open, so a person must approve this attempt; {breaker.reason}"
         return Answer(passed=row.state != R.READY, reason=reason, numbers=numbers, needs_person=row.state != R.READY)
-
-
-def _signed(situation: Situation) -> bool:
-    """Whether enough people approved exactly this plan."""
-    row = situation.remediation
-    given = row.approvals.filter(answer=Approval.Answer.APPROVE, digest=row.digest).count()
-    return given >= row.approvals_needed

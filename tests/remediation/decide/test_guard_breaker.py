@@ -70,6 +70,20 @@ def test_half_open_passes_with_a_signature_on_this_very_plan() -> None:
     assert (answer.passed, answer.needs_person) == (True, False)
 
 
+def test_half_open_counts_no_signature_of_somebody_who_may_approve_no_longer() -> None:
+    """Invariant 10: also where the playbook is trusted, and only the breaker asks."""
+    situation = a_situation()
+    put(situation, "half_open")
+    row = situation.remediation
+    row.state = "ready"
+    ann = make_user("ann", "approver")
+    Approval.objects.create(remediation=row, user=ann, answer="approve", digest=row.digest, at=NOW)
+    assert ask("breaker", situation).passed
+    ann.is_active = False
+    ann.save()
+    assert not ask("breaker", situation).passed
+
+
 def test_half_open_asks_nobody_twice_where_a_person_decides_anyway() -> None:
     situation = a_situation()
     situation.remediation.autonomy = "approve"
