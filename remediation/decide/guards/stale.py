@@ -3,11 +3,17 @@
 from datetime import datetime, timedelta
 
 from remediation.decide.guards.base import Answer, Guard, Situation
-from remediation.models import RuleStatus, SourceStatus
+from remediation.models import Prepared, RuleStatus, SourceStatus
 from remediation.states import Verdict
 
 MISSED = 3
 """Evaluations that may be missing before a verdict is old."""
+
+
+_source = Prepared(lambda given: SourceStatus.objects.filter(source=given("source")).order_by())
+_evaluated_at = Prepared(
+    lambda given: RuleStatus.objects.filter(rule=given("rule")).order_by().values_list("evaluated_at", flat=True)
+)
 
 
 class StaleGuard(Guard):
@@ -21,12 +27,12 @@ class StaleGuard(Guard):
         if incident.verdict == Verdict.UNKNOWN:
             return Answer(passed=False, reason="the last verdict is unknown, and unknown never acts")
         allowed_s = MISSED * float(incident.rule.interval_s) + 5
-        status = SourceStatus.objects.filter(source_id=incident.rule.source_id).first()
+        status = _source.first(source=incident.rule.source_id)
         if status is None or status.failing:
             return Answer(
                 passed=False, reason=f"the source does not answer: {status.error if status else 'never asked'}"
             )
-        evaluated = RuleStatus.objects.filter(rule_id=incident.rule_id).values_list("evaluated_at", flat=True).first()
+        evaluated = _evaluated_at.first(rule=incident.rule_id)
         verdict_s = _age(evaluated, situation.now)
         answer_s = _age(status.answered_at, situation.now)
         oldest = max(verdict_s, answer_s)
@@ -39,5 +45,6 @@ class StaleGuard(Guard):
 
 
 def _age(at: datetime | None, now: datetime) -> float:
-    """Seconds since then; infinite when it never was."""
-    return (now - at) / timedelta(seconds=1) if at else float("inf")
+    """Seconds since then, or until then: what lies ahead was written by a clock that has since been set back, and says
+    as little of now. Infinite when it never was."""
+    return abs(now - at) / timedelta(seconds=1) if at else float("inf")

@@ -1,10 +1,16 @@
 """So much went bad at once that the observer is the likelier fault."""
 
 from remediation.decide.guards.base import Answer, Guard, Situation
-from remediation.models import Heartbeat, Storm
+from remediation.models import Heartbeat, Prepared, Storm
 
 LOOKED_WITHIN_S = 30.0
 """Storms are looked for every few seconds. After a longer time without a look nobody knows whether there is one."""
+
+
+_going_on = Prepared(
+    lambda given: Storm.objects.filter(source__pk__in=given("sources"), ended_at=None).order_by("-began_at")[:1]
+)
+_looked_at = Prepared(lambda given: Heartbeat.objects.filter(stage="storms").order_by().values_list("at", flat=True))
 
 
 class StormGuard(Guard):
@@ -16,12 +22,13 @@ class StormGuard(Guard):
     def ask(self, situation: Situation) -> Answer:
         source, now = situation.incident.rule.source, situation.now
         # One that confirms this source counts as well: it is asked right before the effect.
-        storm = Storm.objects.filter(source_id__in=[source.pk, source.confirmed_by_id], ended_at=None).first()
+        storm = _going_on.first(sources=[pk for pk in (source.pk, source.confirmed_by_id) if pk is not None])
         if storm is not None:
             since_s = (now - storm.began_at).total_seconds()
             return Answer(passed=False, reason=str(storm), numbers={"storm": storm.pk, "since_s": round(since_s)})
-        looked_at = Heartbeat.objects.filter(stage="storms").values_list("at", flat=True).first()
-        looked_s = (now - looked_at).total_seconds() if looked_at else float("inf")
+        looked_at = _looked_at.first()
+        # One that lies ahead was written by a clock that has since been set back.
+        looked_s = abs(now - looked_at).total_seconds() if looked_at else float("inf")
         if looked_s > LOOKED_WITHIN_S:
             return Answer(passed=False, reason="nobody has looked for storms for a while, so there may be one")
         return Answer(passed=True, reason="no storm", numbers={"looked_s_ago": round(looked_s)})

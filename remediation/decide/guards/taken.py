@@ -1,18 +1,35 @@
 """A person is repairing it by hand."""
 
+from __future__ import annotations
+
 from remediation.decide.guards.base import Answer, Guard, Situation
+from remediation.models import Incident
+from remediation.states import IncidentState
 
 
 class TakenGuard(Guard):
-    """Two hands on one machine undo each other: automation waits until the person's time is over."""
+    """Two hands on one machine undo each other: automation waits until the person's time is over. What a person has
+    taken is an incident, but what they work on is its service, and whatever else fires there is held as well."""
 
     name = "taken"
     label = "Taken by a person"
 
     def ask(self, situation: Situation) -> Answer:
-        incident, now = situation.incident, situation.now
-        if incident.taken_by is None or incident.taken_until is None or incident.taken_until <= now:
-            return Answer(passed=True, reason="nobody is repairing it by hand")
-        left_s = (incident.taken_until - now).total_seconds()
-        reason = f"{incident.taken_by} is on it for another {left_s / 60:.0f} min"
-        return Answer(passed=False, reason=reason, numbers={"left_s": round(left_s)})
+        now = situation.now
+        for incident in (situation.incident, *_others(situation)):
+            if incident.taken_by is not None and incident.taken_until is not None and incident.taken_until > now:
+                left_s = (incident.taken_until - now).total_seconds()
+                what = "it" if incident == situation.incident else f"{incident.rule.name} of this service"
+                reason = f"{incident.taken_by} is on {what} for another {left_s / 60:.0f} min"
+                return Answer(passed=False, reason=reason, numbers={"left_s": round(left_s)})
+        return Answer(passed=True, reason="nobody is repairing it by hand")
+
+
+def _others(situation: Situation) -> list[Incident]:
+    """The service's further incidents that are open and were taken for a time that is not over."""
+    incident = situation.incident
+    if incident.service_id is None:
+        return []
+    rows = Incident.objects.filter(service=incident.service_id, taken_until__gt=situation.now)
+    rows = rows.exclude(pk=incident.pk).exclude(state=IncidentState.RESOLVED)
+    return list(rows.select_related("taken_by", "rule").order_by("pk"))

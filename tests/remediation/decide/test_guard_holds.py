@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
 from remediation import conf, registry
 from remediation.decide.guards.base import Answer, Situation, ask_all, for_person, refusals
-from remediation.models import Heartbeat, Incident, Source, Storm, Target
+from remediation.models import Heartbeat, Incident, Playbook, RuleStatus, Source, SourceStatus, Storm, Target
 from tests.remediation.decide.situations import NOW, a_remediation, a_rule, a_situation, ago, an_incident, ask
 from tests.remediation.world import make_service, make_user
 
@@ -35,6 +36,22 @@ def test_taken_holds_until_the_time_is_over() -> None:
     assert ask("taken", situation).passed
 
 
+def test_what_a_person_has_taken_holds_the_whole_service() -> None:
+    """Another rule that fires for the same machine must not restart it under their hands."""
+    situation = a_situation()
+    service = situation.incident.service
+    taken = {"taken_by": make_user("ann", "operator"), "taken_until": NOW + timedelta(minutes=5)}
+    other = an_incident(a_rule(service, name="AppErrors", query="errors"), service, **taken)
+    cart = make_service("cart", targets=())
+    an_incident(a_rule(cart, name="CartDown", query="cart"), cart, "cart", **taken)
+    answer = ask("taken", situation)
+    assert (answer.passed, answer.reason) == (False, "ann is on AppErrors of this service for another 5 min")
+    Incident.objects.filter(pk=other.pk).update(taken_until=ago(1))
+    assert ask("taken", situation).passed
+    Incident.objects.filter(pk=other.pk).update(taken_until=NOW + timedelta(minutes=5), state="resolved")
+    assert ask("taken", situation).passed
+
+
 def test_storm_holds_what_rests_on_its_source() -> None:
     situation = a_situation()
     Heartbeat.beat("storms", now=NOW)
@@ -52,7 +69,7 @@ def test_storm_holds_what_rests_on_its_source() -> None:
     assert ask("storm", situation).passed
 
 
-@pytest.mark.parametrize("looked_s", [None, 31.0])
+@pytest.mark.parametrize("looked_s", [None, 31.0, -3600.0])
 def test_storm_that_nobody_looks_for_cannot_be_ruled_out(looked_s: float | None) -> None:
     """Invariant 5."""
     situation = a_situation()
@@ -61,6 +78,25 @@ def test_storm_that_nobody_looks_for_cannot_be_ruled_out(looked_s: float | None)
     assert not ask("storm", situation).passed
     Heartbeat.beat("storms", now=ago(29))
     assert ask("storm", situation).passed
+
+
+@pytest.mark.parametrize(("age_s", "passed"), [(1, True), (60, False), (-3600, False)])
+def test_stale_telemetry_is_no_reason_to_act_whichever_way_the_clock_moved(age_s: float, passed: bool) -> None:
+    situation = a_situation()
+    rule = situation.incident.rule
+    SourceStatus.objects.create(source=rule.source, answered_at=NOW)
+    RuleStatus.objects.create(rule=rule, evaluated_at=ago(age_s))
+    assert ask("stale", situation).passed == passed
+
+
+@pytest.mark.parametrize(("change", "asks"), [({}, False), ({"autonomy": "approve"}, True), ({"enabled": False}, True)])
+def test_playbook_that_is_trusted_no_longer_sends_what_waits_to_a_person(change: dict[str, Any], asks: bool) -> None:
+    situation = a_situation()
+    Playbook.objects.update(**change)
+    answer = ask("autonomy", situation)
+    assert (answer.passed, answer.needs_person) == (True, asks)
+    situation.remediation.autonomy = "approve"
+    assert not ask("autonomy", situation).needs_person
 
 
 def test_flapping_holds_and_asks_a_person(monkeypatch: pytest.MonkeyPatch) -> None:
