@@ -11,6 +11,7 @@ from remediation.decide.guards.base import Situation, ask_all, for_person, refus
 from remediation.deciding import call_person
 from remediation.doorbell import ring_after_commit
 from remediation.models import Remediation, change
+from remediation.repair.sight import freshen
 from remediation.shadow import watch
 from remediation.states import Autonomy
 from remediation.states import RemediationState as R
@@ -31,6 +32,7 @@ def gate(row: Remediation, *, now: datetime) -> None:
         if change(row, R.READY, now=now, reason="auto: every guard is asked right before the effect", due_at=now):
             ring_after_commit("act", remediation_id=row.pk)
         return
+    freshen(row, now=now)
     answers = ask_all(Situation(now=now, incident=row.incident, remediation=row))
     refused = refusals(answers)
     if refused:
