@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 
 from django.contrib.auth.decorators import login_not_required
@@ -12,7 +13,7 @@ from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_POST
 
 from remediation import doorbell
-from remediation.models import IngestToken
+from remediation.models import Alert, IngestToken
 from remediation.observe import alerts, payload
 
 log = logging.getLogger(__name__)
@@ -43,14 +44,22 @@ def alertmanager(request: HttpRequest) -> HttpResponse:
     alerts.note_skipped(row.source, delivery)
     try:
         changed = alerts.store(row.source, delivery.alerts, now=now, pulled=False)
-        _note_use(row, now=now)
     except OperationalError:
         return _refused(503, "The database is busy; nothing was stored. Send it again.")
+    try:
+        _announce(row, delivery, changed, now=now)
+    except Exception:
+        log.exception("source %s: alerts are stored and not announced; they are judged in their rules' turn", row.source)
+    return _stored(delivery, changed=len(changed))
+
+
+def _announce(row: IngestToken, delivery: payload.Delivery, changed: Sequence[Alert], *, now: datetime) -> None:
+    """What follows once alerts are stored. Sent again, they would not be new, and so not be announced either."""
     if changed:
         doorbell.ring("alerts_arrived", source_id=row.source_id, alert_ids=[one.pk for one in changed])
     if delivery.truncated:
         doorbell.ring("pull_alerts", source_id=row.source_id)  # what was left out is asked for
-    return _stored(delivery, changed=len(changed))
+    _note_use(row, now=now)
 
 
 def bearer(request: HttpRequest) -> str:
