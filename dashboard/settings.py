@@ -151,6 +151,9 @@ CELERY_WORKER_HIJACK_ROOT_LOGGER = False
 CELERY_WORKER_REDIRECT_STDOUTS = False
 CELERY_WORKER_SEND_TASK_EVENTS = False
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
+# For ever: after a hundred attempts the worker would end, and with it the reconcile.
+CELERY_BROKER_CONNECTION_MAX_RETRIES = None
+CELERY_WORKER_CONSUMER = "dashboard.consumer:Consumer"
 CELERY_BROKER_TRANSPORT_OPTIONS = {
     # A doorbell that cannot be rung must fail at once: the row is committed, and the reconcile finds it.
     "max_retries": 0,

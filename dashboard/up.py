@@ -228,9 +228,11 @@ def _web_answers(installation: Installation) -> bool:
 
 
 def _worker_answers(node: str) -> bool:
+    from redis import RedisError  # noqa: PLC0415 - loads on use
+
     try:
         return bool(app.control.ping(destination=[node], timeout=1, limit=1))
-    except (CeleryError, KombuError):
+    except (CeleryError, KombuError, RedisError, OSError):  # what kombu does not wrap comes as the client raised it
         return False
 
 
