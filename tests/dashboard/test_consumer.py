@@ -13,6 +13,7 @@ from kombu.utils.imports import symbol_by_name
 
 from dashboard import consumer, up
 from dashboard.celery import app
+from tests.dashboard.test_live_broker import Server
 
 
 class Enough(Exception):
@@ -54,10 +55,18 @@ def test_pauses_stay_short_and_nobody_gives_up(tmp_path: Path, monkeypatch: pyte
     assert pauses[:3] == [0.5, 1.0, 1.5]
 
 
-def test_a_broker_that_is_away_is_a_worker_that_does_not_answer(
+@pytest.mark.real
+def test_a_broker_that_goes_away_is_a_worker_that_does_not_answer(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    elsewhere = Celery(broker=f"redis+socket://{tmp_path}/nobody.sock")
+    """Of a connection that was there, kombu hands on what its client raises."""
+    server = Server(tmp_path)
+    elsewhere = Celery(broker=server.url.replace("unix://", "redis+socket://"))
     elsewhere.conf.broker_transport_options = app.conf.broker_transport_options
     monkeypatch.setattr(up, "app", elsewhere)
+    server.start()
+    try:
+        assert up._worker_answers("nobody@here") is False
+    finally:
+        server.stop()
     assert up._worker_answers("nobody@here") is False
