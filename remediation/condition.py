@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import partial
@@ -21,7 +21,7 @@ from remediation.models import Incident, Rule, SeriesState, Source
 from remediation.observe import alerts, window
 from remediation.observe.base import Question
 from remediation.observe.clients import client_for
-from remediation.observe.together import together
+from remediation.observe.together import Found, together
 from remediation.series import Floats, Labels, Matrix
 from remediation.series import fingerprint as fingerprint_of
 from remediation.standings import finite, judged_series, missing
@@ -116,7 +116,7 @@ def ask(incident: Incident, *, now: datetime) -> Look:
     rule.source = incident.rule.source
     at = now.timestamp()
     try:
-        _pull_alerts(rule, now=now)
+        _pull_alerts(rule, incident.fingerprint, now=now)
         verdicts, reach_s = _judge_one(rule, incident.series_labels, now=now)
     except HomeostatError as error:
         return Look(at=at, verdict=Verdict.UNKNOWN, value=None, sample_at=None, reach_s=0, reason=str(error))
@@ -144,20 +144,32 @@ def ask(incident: Incident, *, now: datetime) -> Look:
     )
 
 
-def _pull_alerts(rule: Rule, *, now: datetime) -> None:
-    """Where a condition of the rule judges alerts. Raises ObserveError, unless there are others that may decide: a
-    pull that failed is in the source's status, which makes the alerts unknown."""
+def _pull_alerts(rule: Rule, name: str, *, now: datetime) -> None:
+    """Where a condition of the rule judges alerts: what the source says of the one with this fingerprint. Raises
+    ObserveError, unless there are others that may decide: a pull that failed is in the source's status, which makes
+    the alerts unknown."""
     names = [rule.detector, *(one.get("detector") for one in rule.conditions)]
     found = [registry.detectors().get(name) for name in names]
     if not any(detector and detector.source == "alerts" for detector in found):
         return
     try:
-        together(("alerts", rule.source.pk), partial(_pull, rule.source, now=now), wait_s=2 * rule.source.timeout_s)
+        shown = _together("shown", rule.source, partial(_read_shown, rule.source, now=now))
+        if name not in shown or rule.source.alertmanager_url:  # it may be over, or known elsewhere
+            _together("all", rule.source, partial(_pull, rule.source, now=now))
     except TimeoutError:
         raise ObserveError("others wait for the source's alerts already; it is slow or hangs") from None
     except ObserveError:
         if not rule.conditions:
             raise
+
+
+def _together(what: str, source: Source, ask: Callable[[], Found]) -> Found:
+    return together((what, source.pk), ask, wait_s=2 * source.timeout_s)
+
+
+def _read_shown(source: Source, *, now: datetime) -> frozenset[str]:
+    with asking(source, now=now):
+        return alerts.keep_shown(source, client_for(source), now=now)
 
 
 def _pull(source: Source, *, now: datetime) -> None:

@@ -19,10 +19,14 @@ from remediation.exceptions import ConfigurationError, HomeostatError
 from remediation.models import (
     Decision,
     Incident,
+    Place,
     Playbook,
+    Prepared,
+    PreparedUpdate,
     Remediation,
     RemediationTarget,
     SeriesState,
+    Step,
     Target,
     change,
     record,
@@ -46,6 +50,27 @@ UNSERVED_AGAIN = timedelta(seconds=60)
 """When an incident that nothing serves is: a playbook or a target may have been added meanwhile."""
 
 
+_live = Prepared(
+    lambda given: Remediation.objects.filter(incident=given("incident"), state__in=REMEDIATION_LIVE).order_by("pk")[:1]
+)
+_playbooks = Prepared(lambda given: Playbook.objects.filter(enabled=True).order_by("-priority", "pk"))
+_attempts = Prepared(
+    lambda given: Remediation.objects.filter(incident=given("incident"), playbook=given("playbook")).order_by("pk")
+)
+_steps = Prepared(lambda given: Step.objects.filter(playbook=given("playbook")).order_by("position"))
+_targets = Prepared(
+    lambda given: Target.objects.filter(service=given("service")).select_related("service").order_by("name", "pk")
+)
+_take_on = PreparedUpdate(
+    lambda given: Incident.objects.filter(
+        pk=given("pk"), state=IncidentState.FIRING, needs_person=False, decide_at=given("due")
+    ),
+    decide_at=Place("until"),
+)
+_next_look = PreparedUpdate(lambda given: Incident.objects.filter(pk=given("pk")), decide_at=Place("decide_at"))
+_decision = Prepared(lambda given: Decision.objects.filter(incident=given("incident")))
+
+
 @dataclass(frozen=True, kw_only=True)
 class Case:
     """An incident with what was found out about it so far."""
@@ -60,7 +85,7 @@ def decide(incident: Incident, *, now: datetime) -> None:
     if not _mine(incident, now=now):
         return
     note_relapse(incident, now=now)
-    match = choose_playbook(incident, Playbook.objects.filter(enabled=True).order_by("-priority", "pk"))
+    match = choose_playbook(incident, _playbooks.all())
     case = Case(incident=incident, match=match, now=now)
     unseen = _unseen(incident, now=now)
     if unseen:
@@ -77,8 +102,7 @@ def _mine(incident: Incident, *, now: datetime) -> bool:
     due = incident.decide_at
     if due is None or now < due <= now + LONGEST_WAIT:
         return False
-    undecided = Incident.objects.filter(pk=incident.pk, state=IncidentState.FIRING, needs_person=False, decide_at=due)
-    return bool(undecided.update(decide_at=now + DECIDES_WITHIN))
+    return bool(_take_on.run(pk=incident.pk, due=due, until=now + DECIDES_WITHIN))
 
 
 def _unseen(incident: Incident, *, now: datetime) -> str:
@@ -97,8 +121,8 @@ def _unseen(incident: Incident, *, now: datetime) -> str:
 def _climb(case: Case, playbook: Playbook) -> None:
     """The next rung of the playbook's ladder, when there is one and the condition is bad now."""
     incident, now = case.incident, case.now
-    past = list(incident.remediations.filter(playbook=playbook).order_by("pk"))
-    steps = list(playbook.steps.order_by("position"))
+    past = _attempts.all(incident=incident.pk, playbook=playbook.pk)
+    steps = _steps.all(playbook=playbook.pk)
     rung = next_rung(steps, past, bad_again=_bad_again(incident, past), asked_again=was_asked(past))
     if isinstance(rung, Stop):
         _stop(case, rung, past)
@@ -136,9 +160,9 @@ def _take(case: Case, playbook: Playbook, rung: Rung) -> None:
     """Plan a rung: select, look at the targets, write the plan."""
     incident = case.incident
     step = rung.step
-    candidates = Target.objects.filter(service=incident.service).select_related("service")
+    candidates = _targets.all(service=incident.service_id)
     try:
-        targets = select_targets(incident, list(candidates), select=step.select, at_most=step.max_targets)
+        targets = select_targets(incident, candidates, select=step.select, at_most=step.max_targets)
     except ConfigurationError as error:
         _did_nothing(case, f"Did nothing: {error}.", person=f"{playbook}: {error}")
         return
@@ -174,7 +198,7 @@ def _create(
     case: Case, playbook: Playbook, rung: Rung, targets: Sequence[Target], calls: Sequence[Call]
 ) -> Remediation:
     step = rung.step
-    peers = list(Target.objects.filter(service=case.incident.service, enabled=True))
+    peers = [target for target in _targets.all(service=case.incident.service_id) if target.enabled]
     reached = batches(targets, peers, rollout=step.rollout, domain=step.domain, min_healthy=step.min_healthy)
     plan = plans.build(case.incident, playbook, step, targets, calls, batches=reached)
     autonomy, _ = autonomy_for(playbook, case.incident, now=case.now)
@@ -251,7 +275,7 @@ def call_person(incident: Incident, why: str, *, now: datetime) -> None:
 
 def _look_again(incident: Incident, *, now: datetime, after: timedelta | None = LOOK_AGAIN) -> None:
     """When the sweep asks for another decision; never (None) where something else will."""
-    Incident.objects.filter(pk=incident.pk).update(decide_at=None if after is None else now + after)
+    _next_look.run(pk=incident.pk, decide_at=None if after is None else now + after)
 
 
 def conclude(case: Case, outcome: Outcome, summary: str, **more: Any) -> None:
@@ -263,12 +287,15 @@ def conclude(case: Case, outcome: Outcome, summary: str, **more: Any) -> None:
         "playbooks": list(case.match.considered) or ["none fits"],
         **more,
     }
-    values = {"outcome": outcome, "summary": summary, "body": body, "at": case.now}
-    before = Decision.objects.filter(incident=incident).first()
-    Decision.objects.update_or_create(incident=incident, defaults=values)
+    values: dict[str, Any] = {"outcome": outcome, "summary": summary, "body": body, "at": case.now}
+    before = _decision.first(incident=incident.pk)
+    if before is not None:
+        Decision.objects.filter(pk=before.pk).update(**values)
+    else:
+        Decision.objects.update_or_create(incident=incident, defaults=values)
     if before is None or before.summary != summary:
         record(incident, f"decided: {outcome}", now=case.now, reason=summary)
 
 
 def live_remediation(incident: Incident) -> Remediation | None:
-    return incident.remediations.filter(state__in=REMEDIATION_LIVE).order_by("pk").first()
+    return _live.first(incident=incident.pk)

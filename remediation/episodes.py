@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterable
 from datetime import datetime
 
 from django.db import transaction
@@ -14,6 +15,7 @@ from remediation.models import (
     HOMEOSTAT,
     Decision,
     Incident,
+    Prepared,
     Remediation,
     Rule,
     RuleVersion,
@@ -42,6 +44,17 @@ MANY = 50
 FEW = 200
 ENDED_AT_ONCE = 50
 """Incidents that end in one transaction."""
+_open_named = Prepared(
+    lambda given: (
+        Incident.objects.filter(rule=given("rule"), fingerprint__in=given("names"))
+        .exclude(state=IncidentState.RESOLVED)
+        .select_related("rule")
+        .order_by("pk")
+    )
+)
+_states_named = Prepared(
+    lambda given: SeriesState.objects.filter(rule=given("rule"), fingerprint__in=given("names")).order_by("pk")
+)
 MEASURED = ("verdict", "value", "score", "lower", "upper", "reason", "judged_at")
 
 
@@ -90,8 +103,7 @@ def take_in_some(rule: Rule, verdicts: Verdicts, *, now: datetime) -> Tally:
     much there is more of each."""
     judged = judged_series(verdicts)
     with transaction.atomic():
-        rows = SeriesState.objects.filter(rule=rule, fingerprint__in=list(judged))
-        known = {row.fingerprint: row for row in rows}
+        known = {row.fingerprint: row for row in _states_named.all(rule=rule.pk, names=list(judged))}
         before = Counter(row.verdict for row in known.values())
         new = len(judged) - len(known)
         changed = write_states(rule, known, judged, now=now)
@@ -119,9 +131,11 @@ def _write_incidents(
 ) -> tuple[int, list[tuple[Incident, str]]]:
     """Open, fire and update. Unknown verdicts change no phase, so they reach none of these but the update. Returns how
     many stay open, and which are over, with the reason."""
-    rows = Incident.objects.filter(rule=rule).exclude(state=IncidentState.RESOLVED).select_related("rule")
+    rows: Iterable[Incident]
     if len(judged) < FEW:  # of a storm's incidents those that this is about
-        rows = rows.filter(fingerprint__in=list(judged))
+        rows = _open_named.all(rule=rule.pk, names=list(judged))
+    else:
+        rows = Incident.objects.filter(rule=rule).exclude(state=IncidentState.RESOLVED).select_related("rule")
     incidents = {row.fingerprint: row for row in rows}
     opening = Opening(rule, now)
     edited = []

@@ -18,7 +18,7 @@ from remediation.detect import following
 from remediation.detect.base import Detector, Verdicts
 from remediation.detect.following import Eras, Follower
 from remediation.exceptions import ObserveError, SourceFailed
-from remediation.models import Rule, Source, SourceStatus
+from remediation.models import Prepared, Rule, Source, SourceStatus
 from remediation.observe import alerts, kept, promql, window
 from remediation.observe.base import Access, Question
 from remediation.observe.clients import client_for, note_answer, note_failure
@@ -27,6 +27,7 @@ from remediation.observe.shelf import shelf
 from remediation.registry import Params
 from remediation.series import Matrix
 
+_status_of = Prepared(lambda given: SourceStatus.objects.filter(source=given("source")).order_by())
 _noted: ContextVar[set[int] | None] = ContextVar("noted", default=None)
 """The sources whose answer was noted already, where once is enough."""
 
@@ -124,7 +125,7 @@ def _note(source: Source, *, now: datetime) -> None:
 
 def _fetch_alerts(asked: Asked, *, now: datetime) -> Matrix:
     """The stored alerts of the source. They are as fresh as the last pull, where the source is pulled."""
-    status = SourceStatus.objects.filter(source_id=asked.source.pk).first()
+    status = _status_of.first(source=asked.source.pk)
     answered = status is not None and not status.failing
     return alerts.as_matrix(asked.source.pk, asked.query, now=now.timestamp(), answered=answered, only=asked.only)
 

@@ -17,7 +17,7 @@ from remediation import breakers, conf, deciding, episodes, repair, sealing, sto
 from remediation.doorbell import ring
 from remediation.exceptions import ConfigurationError, ObserveError
 from remediation.judging import asking
-from remediation.models import Alert, Heartbeat, Incident, Remediation, Rule, RuleStatus, Source
+from remediation.models import Alert, Heartbeat, Incident, Prepared, Remediation, Rule, RuleStatus, Source
 from remediation.models.source import SourceStatus
 from remediation.observe import alerts
 from remediation.observe.clients import client_for, note_failure
@@ -26,6 +26,25 @@ from remediation.states import REMEDIATION_LIVE, IncidentState, RemediationState
 log = logging.getLogger(__name__)
 
 _trusted_at = trust.BEGINNING
+
+_fingerprints = Prepared(
+    lambda given: Alert.objects.filter(pk__in=given("pks")).order_by().values_list("fingerprint", flat=True)
+)
+_alert_rules = Prepared(
+    lambda given: (
+        Rule.objects.select_related("source", "service")
+        .filter(source=given("source"), enabled=True, source__enabled=True, detector="firing_alert")
+        .order_by("pk")
+    )
+)
+_incident = Prepared(
+    lambda given: Incident.objects.select_related("rule__source", "rule_version", "service").filter(pk=given("pk"))
+)
+_whole_remediation = Prepared(
+    lambda given: Remediation.objects.select_related(
+        "incident__rule__source", "incident__rule_version", "incident__service", "step", "playbook"
+    ).filter(pk=given("pk"))
+)
 
 
 def evaluate(rule_id: int, *, now: datetime | None = None) -> bool:
@@ -79,18 +98,15 @@ def alerts_arrived(source_id: int, alert_ids: Sequence[int] = ()) -> None:
     """Detect at once: these alerts of a source (none named: all) are judged out of the rules' turn."""
     names: frozenset[str] | None = None
     if alert_ids:
-        names = frozenset(Alert.objects.filter(pk__in=alert_ids).values_list("fingerprint", flat=True))
-    rules = Rule.objects.select_related("source", "service").filter(
-        source_id=source_id, enabled=True, source__enabled=True, detector="firing_alert"
-    )
-    for rule in rules:
+        names = frozenset(_fingerprints.all(pks=list(alert_ids)))
+    for rule in _alert_rules.all(source=source_id):
         turn.alerts_came(rule, names)
 
 
 def reconcile(incident_id: int, *, now: datetime | None = None) -> None:
     """Decide: look at one incident as it is and do the next thing, whatever rang."""
     now = now or timezone.now()
-    incident = Incident.objects.select_related("rule__source", "rule_version", "service").filter(pk=incident_id).first()
+    incident = _incident.first(pk=incident_id)
     if incident is None:
         return
     live = deciding.live_remediation(incident)
@@ -117,10 +133,7 @@ def act(remediation_id: int, *, now: datetime | None = None) -> None:
 
 
 def _remediation(pk: int) -> Remediation | None:
-    rows = Remediation.objects.select_related(
-        "incident__rule__source", "incident__rule_version", "incident__service", "step", "playbook"
-    )
-    return rows.filter(pk=pk).first()
+    return _whole_remediation.first(pk=pk)
 
 
 def sweep(*, now: datetime | None = None) -> int:

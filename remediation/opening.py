@@ -7,11 +7,17 @@ from functools import cached_property
 from typing import Any
 
 from remediation import texts
-from remediation.decide.match import service_of
+from remediation.decide.match import first_fitting
 from remediation.doorbell import ring_after_commit
-from remediation.models import HOMEOSTAT, Incident, Rule, RuleVersion, Service, record_all
+from remediation.models import HOMEOSTAT, Incident, Prepared, Rule, RuleVersion, Service, record_all
+from remediation.models.service import matcher_text
+from remediation.series import Labels
 from remediation.standings import Judged
 from remediation.states import IncidentState, Phase, Verdict
+
+_versions = Prepared(lambda given: RuleVersion.objects.filter(rule=given("rule")).order_by("-number")[:1])
+_all_services = Prepared(lambda given: Service.objects.order_by("name").values_list("pk", "name", "matchers"))
+_service = Prepared(lambda given: Service.objects.filter(pk=given("pk")))
 
 
 class Opening:
@@ -23,16 +29,23 @@ class Opening:
 
     @cached_property
     def version(self) -> RuleVersion:
-        return self.rule.versions.first() or self.rule.keep_version(author=HOMEOSTAT, now=self.now)
+        return _versions.first(rule=self.rule.pk) or self.rule.keep_version(author=HOMEOSTAT, now=self.now)
 
     @cached_property
-    def services(self) -> list[Service]:
-        return list(Service.objects.all())
+    def services(self) -> list[tuple[int, str]]:
+        """Of each its key and its matchers: there may be very many, of which one is wanted."""
+        return [(pk, matcher_text(name, matchers)) for pk, name, matchers in _all_services.all()]
+
+    def _service(self, labels: Labels) -> Service | None:
+        if self.rule.service is not None:
+            return self.rule.service
+        found = first_fitting(labels, self.services)
+        return None if found is None else _service.first(pk=found)
 
     def add(self, name: str, one: Judged, *, phase: Phase) -> None:
         rule, now = self.rule, self.now
         own = {name: texts.fill(text, one.labels, one.value) for name, text in rule.labels.items()}
-        service = rule.service or service_of({**one.labels, **own}, self.services)
+        service = self._service({**one.labels, **own})
         # Two rules may stand for one alert, as in files of Prometheus: then both say so in their labels.
         labels = {**one.labels, "alertname": rule.name, **own, "severity": rule.severity}
         if service is not None:

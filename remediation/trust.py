@@ -21,6 +21,7 @@ from remediation.models import (
     Incident,
     Playbook,
     PlaybookVersion,
+    Prepared,
     Remediation,
     Step,
     record,
@@ -35,6 +36,20 @@ BACKTESTED_WITHIN = timedelta(days=30)
 SWEEP_EVERY = timedelta(seconds=10)
 """How often the sweep looks; a decision looks by itself."""
 BEGINNING = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+_ended = Prepared(
+    lambda given: Remediation.objects.filter(
+        playbook=given("playbook"), ended_at__gt=given("since"), effect_started_at__isnull=False
+    ).order_by("-ended_at", "-pk")[:20]
+)
+_written_at = Prepared(
+    lambda given: (
+        PlaybookVersion.objects.filter(playbook=given("playbook"), number=given("number"))
+        .order_by()
+        .values_list("at", flat=True)
+    )
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -150,8 +165,7 @@ def _distrust(playbook: Playbook, *, now: datetime) -> str:
     """Why it is not to be trusted any more; empty while it is."""
     since = _since(playbook)
     # Reverse: what ended last counts first.
-    ended = playbook.remediations.filter(ended_at__gt=since, effect_started_at__isnull=False)
-    recent = list(ended.order_by("-ended_at", "-pk")[:20])
+    recent = _ended.all(playbook=playbook.pk, since=since)
     worse = next((row for row in recent if _made_worse(row)), None)
     if worse is not None:
         return f"{worse} (remediation {worse.pk}) made things worse: {worse.reason}"
@@ -172,8 +186,7 @@ def _since(playbook: Playbook) -> datetime:
     """Since when it is trusted."""
     if playbook.autonomy_since is not None:
         return playbook.autonomy_since
-    version = PlaybookVersion.objects.filter(playbook=playbook, number=playbook.version).first()
-    return version.at if version is not None else BEGINNING
+    return _written_at.first(playbook=playbook.pk, number=playbook.version) or BEGINNING
 
 
 def _set_autonomy(playbook: Playbook, to: Autonomy, *, by: str, reason: str, now: datetime) -> bool:

@@ -7,9 +7,9 @@ import secrets
 import time
 from dataclasses import replace
 from datetime import datetime, timedelta
-from typing import cast
+from typing import Any, cast
 
-from django.db.models import F, Q, QuerySet, Sum
+from django.db.models import F, Q, Sum
 from django.db.models.functions import Greatest
 from django.utils import timezone
 
@@ -17,7 +17,7 @@ from remediation import condition, conf, episodes, evaluation, judging, storms
 from remediation.combination import is_combined
 from remediation.detect.base import Verdicts
 from remediation.judging import Asked
-from remediation.models import Rule, RuleStatus, record
+from remediation.models import Place, Prepared, PreparedUpdate, Rule, RuleStatus, record
 from remediation.signals import evaluated
 from remediation.standings import Tally, is_countable, refresh, refresh_s
 
@@ -28,6 +28,35 @@ AT_LEAST_S = 5.0
 GOLDEN = 0.6180339887498949
 """Multiples of it spread evenly between 0 and 1."""
 COUNT_EVERY_S = 10.0
+_held = Prepared(
+    lambda given: RuleStatus.objects.filter(rule__pk__in=given("rules"), running_until=given("lease")).order_by()
+)
+_still = Prepared(
+    lambda given: (
+        RuleStatus.objects.filter(
+            rule=given("rule"), running_until=given("lease"), rule__version=given("version"), rule__enabled=True
+        )
+        .order_by()
+        .values_list("pk", flat=True)
+    )
+)
+_waiting = Prepared(
+    lambda given: RuleStatus.objects.filter(rule=given("rule"), waiting=True).order_by().values_list("pk", flat=True)
+)
+_let_wait = PreparedUpdate(lambda given: RuleStatus.objects.filter(rule=given("rule")), waiting=True)
+_take_turn = PreparedUpdate(
+    lambda given: RuleStatus.objects.filter(_free_at(given("now"), given("far")), rule=given("rule")),
+    running_until=Place("lease"),
+    waiting=False,
+)
+_count_in = PreparedUpdate(
+    lambda given: RuleStatus.objects.filter(rule=given("rule"), running_until=given("lease")),
+    running_until=None,
+    settled="",
+    series=F("series") + Place("series"),
+    bad=Greatest(F("bad") + Place("bad"), 0),
+    unknown=Greatest(F("unknown") + Place("unknown"), 0),
+)
 _counted: tuple[float, int] = (float("-inf"), 0)
 """When the series of all rules were counted, and how many there were."""
 
@@ -55,7 +84,7 @@ def claim_slot(rules: list[Rule], slot: int, lease: datetime, *, now: datetime) 
 
 def ours(rules: list[Rule], lease: datetime, *, now: datetime) -> list[evaluation.Due]:
     """Those of the rules that this lease holds, with what their last evaluation came to."""
-    rows = {row.rule_id: row for row in RuleStatus.objects.filter(rule__in=rules, running_until=lease)}
+    rows = {row.rule_id: row for row in _held.all(rules=[rule.pk for rule in rules], lease=lease)}
     return [
         evaluation.Due(rule=rule, status=row, look=_is_due_for_a_look(row, now=now))
         for rule in rules
@@ -81,8 +110,15 @@ def _refresh_s() -> float:
 
 def _free(now: datetime) -> Q:
     """Nobody is at the rule: never, no longer, or by a lease that reaches further ahead than leases do."""
-    lease = timedelta(seconds=conf.EVALUATION_LEASE_S)
-    return Q(running_until=None) | Q(running_until__lte=now) | Q(running_until__gt=now + 2 * lease)
+    return _free_at(now, _far(now))
+
+
+def _far(now: datetime) -> datetime:
+    return now + 2 * timedelta(seconds=conf.EVALUATION_LEASE_S)
+
+
+def _free_at(now: Any, far: Any) -> Q:
+    return Q(running_until=None) | Q(running_until__lte=now) | Q(running_until__gt=far)
 
 
 def evaluate(due: list[evaluation.Due], lease: datetime, *, now: datetime) -> None:
@@ -108,7 +144,7 @@ def evaluate(due: list[evaluation.Due], lease: datetime, *, now: datetime) -> No
     mine.filter(rule__in=missed).update(running_until=None, overruns=F("overruns") + 1)
     for one in due:
         if one.rule.pk in seen and one.rule.pk not in unchanged:
-            _take_in(one, seen[one.rule.pk], mine.filter(rule=one.rule), took_ms, now=now)
+            _take_in(one, seen[one.rule.pk], lease, took_ms, now=now)
 
 
 def _is_quiet(one: evaluation.Due, seen: evaluation.Seen | None) -> bool:
@@ -118,11 +154,10 @@ def _is_quiet(one: evaluation.Due, seen: evaluation.Seen | None) -> bool:
     return not one.look or (seen.verdicts is not None and is_countable(one.status, one.rule.version))
 
 
-def _take_in(
-    one: evaluation.Due, seen: evaluation.Seen, mine: QuerySet[RuleStatus], took_ms: float, *, now: datetime
-) -> None:
+def _take_in(one: evaluation.Due, seen: evaluation.Seen, held: datetime, took_ms: float, *, now: datetime) -> None:
     rule, before, error = one.rule, one.status, seen.error
-    if not _still_so(rule, mine):
+    mine = RuleStatus.objects.filter(rule=rule, running_until=held)
+    if not _still_so(rule, held):
         mine.update(running_until=None)
         return
     started = time.perf_counter()
@@ -153,10 +188,10 @@ def _take_in(
     evaluated.send(Rule, rule_id=rule.pk, changed=tally.changed or error != before.error)
 
 
-def _still_so(rule: Rule, mine: QuerySet[RuleStatus]) -> bool:
+def _still_so(rule: Rule, held: datetime) -> bool:
     """Not when it took longer than its lease, for somebody else has newer verdicts then; nor when the rule was edited
     or switched off meanwhile: what it was says nothing about what it is."""
-    return mine.filter(rule__version=rule.version, rule__enabled=True).exists()
+    return bool(_still.all(rule=rule.pk, lease=held, version=rule.version))
 
 
 def _note_unknown(rule: Rule, before: RuleStatus, tally: Tally, *, error: str, now: datetime) -> None:
@@ -182,19 +217,19 @@ def alerts_came(rule: Rule, names: frozenset[str] | None) -> None:
 
     While somebody is at the rule they are left to whoever that is: it looks once more when it is done.
     """
-    RuleStatus.objects.get_or_create(rule=rule)
-    RuleStatus.objects.filter(rule=rule).update(waiting=True)  # first: what is taken after this is seen
+    if not _let_wait.run(rule=rule.pk):  # first: what is taken after this is seen
+        RuleStatus.objects.update_or_create(rule=rule, defaults={"waiting": True})
     while True:
         now = timezone.now()
         held = lease(now)
-        if not RuleStatus.objects.filter(_free(now), rule=rule).update(running_until=held, waiting=False):
+        if not _take_turn.run(rule=rule.pk, now=now, far=_far(now), lease=held):
             return
         due = ours([rule], held, now=now)
         if names is not None and due and due[0].status.evaluated_at is not None and not is_combined(rule):
             _judge_some(due[0], names, held, now=now)
         else:
             evaluate(due, held, now=now)
-        if not RuleStatus.objects.filter(rule=rule, waiting=True).exists():
+        if not _waiting.all(rule=rule.pk):
             return
         names = None
 
@@ -204,7 +239,7 @@ def _judge_some(one: evaluation.Due, names: frozenset[str], held: datetime, *, n
     rule, mine = one.rule, RuleStatus.objects.filter(rule=one.rule, running_until=held)
     try:
         verdicts, _ = judging.judge(replace(Asked.of_rule(rule), only=names), now=now)
-        if not _still_so(rule, mine):
+        if not _still_so(rule, held):
             mine.update(running_until=None)
             return
         tally = episodes.take_in_some(rule, verdicts, now=now)
@@ -212,13 +247,7 @@ def _judge_some(one: evaluation.Due, names: frozenset[str], held: datetime, *, n
         log.exception("alerts of rule %s cannot be judged; they are at its next slot", rule)
         mine.update(running_until=None, error=condition.plain(problem), error_at=now)
         return
-    mine.update(
-        running_until=None,
-        settled="",
-        series=F("series") + tally.series,
-        bad=Greatest(F("bad") + tally.bad, 0),
-        unknown=Greatest(F("unknown") + tally.unknown, 0),
-    )
+    _count_in.run(rule=rule.pk, lease=held, series=tally.series, bad=tally.bad, unknown=tally.unknown)
     if tally.bad + tally.unknown >= conf.STORM_LEAST:
         _look_for_a_storm(now)
     evaluated.send(Rule, rule_id=rule.pk, changed=tally.changed)

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 from remediation import matchers
 from remediation.exceptions import ConfigurationError, MatcherError
 from remediation.models import Incident, Playbook, Service, Target
 from remediation.series import Labels
+
+Choice = TypeVar("Choice")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,10 +42,15 @@ def choose_playbook(incident: Incident, playbooks: Iterable[Playbook]) -> Match:
 
 def service_of(labels: Labels, services: Iterable[Service]) -> Service | None:
     """The first service whose matchers fit these labels."""
-    for service in services:
+    return first_fitting(labels, ((service, service.matcher_text) for service in services))
+
+
+def first_fitting(labels: Labels, choices: Iterable[tuple[Choice, str]]) -> Choice | None:
+    """The first of which the matchers fit these labels. Those that cannot be read do not."""
+    for choice, wanted in choices:
         try:
-            if matchers.matches(service.matcher_text, labels):
-                return service
+            if matchers.matches(wanted, labels):
+                return choice
         except MatcherError:
             continue
     return None

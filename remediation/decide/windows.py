@@ -13,10 +13,10 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta, tzinfo
 from zoneinfo import ZoneInfo
 
-from django.db.models import Q, QuerySet
+from django.db.models import Q
 
 from remediation.exceptions import ConfigurationError
-from remediation.models import MaintenanceWindow
+from remediation.models import MaintenanceWindow, Prepared
 
 WEEKDAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 DAY_S = 86_400.0
@@ -34,10 +34,16 @@ class Occurrence:
         return self.start <= at and (self.end is None or at < self.end)
 
 
-def of_service(service_id: int | None) -> QuerySet[MaintenanceWindow]:
+_windows = Prepared(
+    lambda given: MaintenanceWindow.objects.filter(
+        Q(service=None) | Q(service=given("service")), enabled=True
+    ).order_by("pk")
+)
+
+
+def of_service(service_id: int | None) -> list[MaintenanceWindow]:
     """The windows that are for a service: its own, and those for all."""
-    mine = Q(service=None) | Q(service=service_id) if service_id is not None else Q(service=None)
-    return MaintenanceWindow.objects.filter(mine, enabled=True).order_by("pk")
+    return _windows.all(service=service_id)
 
 
 def occurrence(window: MaintenanceWindow, now: datetime) -> Occurrence | None:

@@ -9,6 +9,7 @@ from remediation.models.heartbeat import Heartbeat
 from remediation.models.incident import Decision, Incident, Note
 from remediation.models.maintenance import MaintenanceWindow
 from remediation.models.playbook import Playbook, PlaybookVersion, Step
+from remediation.models.prepared import Place, Prepared, PreparedTally, PreparedUpdate
 from remediation.models.problem import Problem
 from remediation.models.remediation import Remediation, RemediationTarget
 from remediation.models.rewriting import rewrite
@@ -34,8 +35,12 @@ __all__ = [
     "IngestToken",
     "MaintenanceWindow",
     "Note",
+    "Place",
     "Playbook",
     "PlaybookVersion",
+    "Prepared",
+    "PreparedTally",
+    "PreparedUpdate",
     "Problem",
     "Remediation",
     "RemediationTarget",

@@ -30,4 +30,9 @@ class Service(models.Model):
 
     @property
     def matcher_text(self) -> str:
-        return self.matchers or f'service="{self.name}"'
+        return matcher_text(self.name, self.matchers)
+
+
+def matcher_text(name: str, matchers: str) -> str:
+    """What belongs to the service with this name."""
+    return matchers or f'service="{name}"'

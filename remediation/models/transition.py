@@ -8,15 +8,25 @@ from functools import partial
 from typing import Any
 
 from django.db import models, transaction
+from django.db.models.expressions import Combinable
 
 from remediation.exceptions import HomeostatError
 from remediation.models.incident import Incident
+from remediation.models.prepared import Place, PreparedUpdate
 from remediation.models.remediation import Remediation, RemediationTarget
 from remediation.signals import moving, transitioned
 from remediation.states import REMEDIATION_LIVE
 
 HOMEOSTAT = "homeostat"
 """The actor when no person was involved."""
+
+
+_moves: dict[object, PreparedUpdate] = {}
+_let_go = PreparedUpdate(lambda given: RemediationTarget.objects.filter(remediation=given("remediation")), live=False)
+_decide_anew = PreparedUpdate(
+    lambda given: Incident.objects.filter(pk=given("incident"), state="firing", needs_person=False),
+    decide_at=Place("now"),
+)
 
 
 class Transition(models.Model):
@@ -68,19 +78,36 @@ def change(
         if to not in REMEDIATION_LIVE:
             fields |= {"ended_at": now, "due_at": None, "lease_until": None}
     with transaction.atomic():
-        mine = type(row)._default_manager.filter(pk=row.pk, state=row.state, **(where or {}))
-        if not mine.update(**fields):
+        if not _compare_and_set(row, fields, where or {}):
             return False
         if isinstance(row, Remediation) and to not in REMEDIATION_LIVE:
-            RemediationTarget.objects.filter(remediation=row).update(live=False)
+            _let_go.run(remediation=row.pk)
             # What follows an end must not hang on a doorbell: the sweep finds this.
-            open_there = Incident.objects.filter(pk=row.incident_id, state="firing", needs_person=False)
-            open_there.update(decide_at=now)
+            _decide_anew.run(incident=row.incident_id, now=now)
         moving.send(type(row), row=row, to=str(to), now=now, reason=reason)
         record(row, to, now=now, reason=reason, actor=actor, facts=facts, from_state=row.state)
     for name, value in fields.items():
         setattr(row, name, value)
     return True
+
+
+def _compare_and_set(row: Incident | Remediation, fields: dict[str, Any], where: dict[str, Any]) -> bool:
+    """Each set of fields is another statement; there are some dozens of them."""
+    kind = type(row)
+    expressions = {name: value for name, value in fields.items() if isinstance(value, Combinable)}
+    names = (kind, tuple(fields), tuple(where), repr(expressions))
+    move = _moves.get(names)
+    if move is None:
+        sets = {name: expressions.get(name, Place(f"to_{name}")) for name in fields}
+        move = _moves[names] = PreparedUpdate(
+            lambda given: kind._default_manager.filter(
+                pk=given("pk"), state=given("state"), **{name: given(f"if_{name}") for name in where}
+            ),
+            **sets,
+        )
+    values = {f"to_{name}": value for name, value in fields.items() if name not in expressions}
+    values |= {f"if_{name}": value for name, value in where.items()}
+    return bool(move.run(pk=row.pk, state=row.state, **values))
 
 
 def record(

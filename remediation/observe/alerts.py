@@ -18,7 +18,7 @@ from django.db.models import Q, QuerySet
 
 from remediation import matchers
 from remediation.exceptions import ConfigurationError, ObserveError
-from remediation.models import Alert, SeriesState, Source, rewrite
+from remediation.models import Alert, Prepared, SeriesState, Source, rewrite
 from remediation.observe import clients
 from remediation.series import Labels, Matrix, fingerprint
 from remediation.states import Phase
@@ -55,6 +55,21 @@ PENDING = 'ALERTS{alertstate="pending"}'
 
 Key = tuple[str, datetime]
 
+_named = Prepared(
+    lambda given: Alert.objects.filter(source=given("source"), fingerprint__in=given("names")).order_by("pk")
+)
+_unseen = Prepared(
+    lambda given: (
+        Alert.objects.filter(source=given("source"), status=FIRING, seen_at__lt=given("now"))
+        .filter(
+            Q(pulled=True)
+            | Q(fingerprint__in=Alert.objects.filter(source=given("source"), pulled=True).values("fingerprint"))
+        )
+        .order_by("pk")
+    )
+)
+_source_lock = Prepared(lambda given: Source.objects.select_for_update(no_key=True).filter(pk=given("pk")).only("pk"))
+
 
 class Alerting(Protocol):
     """What is asked of a source's client."""
@@ -79,6 +94,15 @@ def pull(source: Source, client: Alerting, *, now: datetime) -> list[Alert]:
     written: no answer says nothing about any alert."""
     changed = _pull_source(source, client, now=now)
     return changed + (_pull_alertmanager(source, now=now) if source.alertmanager_url else [])
+
+
+def keep_shown(source: Source, client: Alerting, *, now: datetime) -> frozenset[str]:
+    """Keep what the source shows as firing; the fingerprints of that. Nothing is settled of what it does not show: that
+    takes further questions. Raises ObserveError."""
+    delivery = client.alerts()
+    note_skipped(source, delivery)
+    store(source, delivery.alerts, now=now, pulled=True)
+    return frozenset(fingerprint(one.labels) for one in delivery.alerts)
 
 
 def _pull_source(source: Source, client: Alerting, *, now: datetime) -> list[Alert]:
@@ -205,8 +229,10 @@ def as_matrix(
     wanted = matchers.parse(matchers_text)
     values: dict[str, float] = {}
     labels: dict[str, Labels] = {}
-    rows = _judged(source_id, now=_moment(now))
-    for row in rows if only is None else Alert.objects.filter(source_id=source_id, fingerprint__in=only).order_by("pk"):
+    rows: Iterable[Alert] = (
+        _judged(source_id, now=_moment(now)) if only is None else _named.all(source=source_id, names=sorted(only))
+    )
+    for row in rows:
         if row.fingerprint not in labels and not all(matcher.matches(row.labels) for matcher in wanted):
             continue
         labels[row.fingerprint] = row.labels
@@ -237,19 +263,20 @@ def _known(source: Source, fingerprints: set[str]) -> dict[str, list[Alert]]:
     names = sorted(fingerprints)
     known: dict[str, list[Alert]] = {}
     for start in range(0, len(names), CHUNK):
-        for row in Alert.objects.filter(source=source, fingerprint__in=names[start : start + CHUNK]):
+        for row in _named.all(source=source.pk, names=names[start : start + CHUNK]):
             known.setdefault(row.fingerprint, []).append(row)
     return known
 
 
 def _one_writer(source: Source) -> None:
-    Source.objects.select_for_update(no_key=True).get(pk=source.pk)
+    if not _source_lock.all(pk=source.pk):
+        raise Source.DoesNotExist
 
 
 def _resolve(rows: list[Alert], *, now: datetime) -> list[Alert]:
     for row in rows:
         row.status, row.ends_at, row.seen_at = RESOLVED, now, now
-    Alert.objects.bulk_update(rows, ["status", "ends_at", "seen_at"], batch_size=CHUNK)
+    rewrite(Alert, rows, ("status", "ends_at", "seen_at"))
     return rows
 
 
@@ -310,9 +337,7 @@ def _gone(source: Source, seen: Collection[SeenAlert], *, now: datetime) -> list
     """Firing rows that a pull no longer shows. A row that only a webhook brought counts when pulls know its very
     labels: then the message that it was resolved got lost."""
     shown = _earliest(seen)
-    firing = Alert.objects.filter(source=source, status=FIRING, seen_at__lt=now)
-    pulled = Alert.objects.filter(source=source, pulled=True).values("fingerprint")
-    rows = firing.filter(Q(pulled=True) | Q(fingerprint__in=pulled))
+    rows = _unseen.all(source=source.pk, now=now)
     return [
         row for row in rows if row.fingerprint not in shown or (row.pulled and row.starts_at < shown[row.fingerprint])
     ]

@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 from django.db.models import F, Q
 
 from remediation import secrets
-from remediation.models import Source, SourceStatus
+from remediation.models import Prepared, Source, SourceStatus
 from remediation.observe.alertmanager import Alertmanager
 from remediation.observe.base import Access
 from remediation.observe.prometheus import Prometheus, origin_of
@@ -70,10 +70,22 @@ def _place_of(url: str) -> tuple[str, str | None]:
     return parts.scheme, parts.hostname
 
 
+_noted = Prepared(
+    lambda given: (
+        # What lies ahead was written by a clock that has since been set back.
+        SourceStatus.objects.filter(
+            source=given("source"), answered_at__gt=given("since"), answered_at__lte=given("until")
+        )
+        .exclude(failed_at__gte=F("answered_at"))
+        .order_by()
+        .values_list("pk", flat=True)
+    )
+)
+
+
 def note_answer(source: Source, *, now: datetime) -> None:
     """Seldom, except that a failure is cleared at once: automation waits for it."""
-    noted = SourceStatus.objects.filter(source=source, answered_at__gt=now - NOTE_EVERY)
-    if noted.exclude(failed_at__gte=F("answered_at")).exists():
+    if _noted.all(source=source.pk, since=now - NOTE_EVERY, until=now + NOTE_EVERY):
         return
     _note(source, answered_at=now)
 

@@ -7,6 +7,7 @@ import socket
 from datetime import datetime, timedelta
 from typing import Any
 
+from django.core.exceptions import ObjectDoesNotExist
 from django.db import transaction
 from django.db.models import F
 
@@ -16,7 +17,7 @@ from remediation.decide.guards.base import Situation, ask_all, for_person, refus
 from remediation.doorbell import ring_after_commit
 from remediation.draining import is_draining
 from remediation.exceptions import HomeostatError
-from remediation.models import Incident, Remediation, Service, Target, change
+from remediation.models import Incident, Prepared, Remediation, Service, Target, change
 from remediation.repair import second_opinion
 from remediation.repair.around import before
 from remediation.repair.gate import approved, hold
@@ -29,6 +30,11 @@ BLIND_AGAIN = timedelta(seconds=10)
 """When a plan whose condition could not be seen right before the effect is looked at again."""
 
 WORKER = f"{socket.gethostname()}:{os.getpid()}"
+
+
+_service_lock = Prepared(lambda given: Service.objects.select_for_update().filter(pk=given("pk")).only("pk"))
+_incident_lock = Prepared(lambda given: Incident.objects.select_for_update().filter(pk=given("pk")).only("pk"))
+_incident_now = Prepared(lambda given: Incident.objects.filter(pk=given("pk")))
 
 
 def still_wanted(row: Remediation, targets: list[Target], *, now: datetime) -> Look | None:
@@ -110,7 +116,7 @@ def claim(row: Remediation, look: Look, *, now: datetime) -> int | None:
         return None
     with transaction.atomic():
         lock(row)
-        row.incident.refresh_from_db()
+        reread(row.incident)
         if row.incident.state == IncidentState.RESOLVED or row.incident.verdict == Verdict.OK:
             _healed(row, f"over before the effect: {row.incident.reason}", now=now)
             return None
@@ -132,9 +138,22 @@ def claim(row: Remediation, look: Look, *, now: datetime) -> int | None:
 def lock(row: Remediation) -> None:
     """One claim on a service at a time. (SQLite has one writer anyway.)"""
     if row.incident.service_id is not None:
-        Service.objects.select_for_update().get(pk=row.incident.service_id)
+        found = bool(_service_lock.all(pk=row.incident.service_id))
     else:
-        Incident.objects.select_for_update().get(pk=row.incident_id)
+        found = bool(_incident_lock.all(pk=row.incident_id))
+    if not found:
+        raise ObjectDoesNotExist(f"what {row} is about was deleted")
+
+
+def reread(incident: Incident) -> None:
+    """The incident's own fields, as they are now."""
+    found = _incident_now.first(pk=incident.pk)
+    if found is None:
+        raise ObjectDoesNotExist(f"{incident} was deleted")
+    for field in Incident._meta.concrete_fields:
+        before, after = getattr(incident, field.attname), getattr(found, field.attname)
+        if before != after:  # setting a foreign key forgets the row that was loaded with it
+            setattr(incident, field.attname, after)
 
 
 def _commit_intent(row: Remediation, answers: list[dict[str, Any]], look: Look, *, now: datetime) -> int | None:

@@ -17,8 +17,8 @@ from remediation import conf
 from remediation.act.execution import Carried
 from remediation.decide.guards.base import Situation, ask_all, refusals
 from remediation.draining import is_draining
-from remediation.models import Remediation, RemediationTarget, Target
-from remediation.repair.claim import lock
+from remediation.models import Place, PreparedUpdate, Remediation, RemediationTarget, Target
+from remediation.repair.claim import lock, reread
 from remediation.repair.timing import lease_from
 from remediation.states import RemediationState as R
 
@@ -26,6 +26,30 @@ log = logging.getLogger(__name__)
 
 LOST = "this worker's time was over"
 ENDS = "the worker is being stopped"
+
+
+_renew = PreparedUpdate(
+    lambda given: Remediation.objects.filter(
+        pk=given("pk"), state=given("state"), fence=given("fence"), lease_until__gt=given("now")
+    ),
+    lease_until=Place("lease"),
+    due_at=Place("lease"),
+)
+_begin = PreparedUpdate(
+    lambda given: RemediationTarget.objects.filter(remediation=given("remediation"), target=given("target")),
+    effect_started_at=Place("now"),
+)
+_done = PreparedUpdate(
+    lambda given: RemediationTarget.objects.filter(
+        remediation=given("remediation"),
+        target=given("target"),
+        remediation__fence=given("fence"),
+        remediation__state=given("state"),
+        remediation__lease_until__gt=given("now"),
+    ),
+    effect_ended_at=Place("ended"),
+    output=Place("output"),
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,8 +69,7 @@ class Lease:
         """Give a sign of life. False when the claim is lost: somebody declared it so, or its time has passed."""
         now = self.clock()
         lease = lease_from(now, timeout_s=self.timeout_s)
-        mine = Remediation.objects.filter(pk=self.row.pk, state=self.state, fence=self.fence, lease_until__gt=now)
-        return bool(mine.update(lease_until=lease, due_at=lease))
+        return bool(_renew.run(pk=self.row.pk, state=self.state, fence=self.fence, now=now, lease=lease))
 
     def begin(self, target: Target, *, first: bool) -> str:
         """Commit the intent of one call. Why it must not begin; empty when it may.
@@ -61,12 +84,12 @@ class Lease:
                 return f"held: {refused}"
             if not self.renew():
                 return LOST
-            self._hold(target).update(effect_started_at=self.clock())
+            _begin.run(remediation=self.row.pk, target=target.pk, now=self.clock())
         return ""
 
     def _refused(self) -> str:
         lock(self.row)
-        self.row.incident.refresh_from_db()
+        reread(self.row.incident)
         situation = Situation(now=self.clock(), incident=self.row.incident, remediation=self.row)
         return refusals(ask_all(situation))
 
@@ -78,7 +101,15 @@ class Lease:
         )
         match carried.outcome:
             case "done":
-                mine.update(effect_ended_at=now, output=carried.output)
+                _done.run(
+                    remediation=self.row.pk,
+                    target=target.pk,
+                    fence=self.fence,
+                    state=self.state,
+                    now=now,
+                    ended=now,
+                    output=carried.output,
+                )
             case "not_started":
                 mine.update(effect_started_at=None, output=carried.output)
             case "unknown":

@@ -5,12 +5,19 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 
 from remediation import conf
-from remediation.models import Remediation, Target
+from remediation.models import Place, Prepared, PreparedUpdate, Remediation, Target
 from remediation.states import RemediationState as R
 
 LONGEST_WAIT = timedelta(minutes=2)
 """The longest that a remediation which is not waiting for a person or an effect lets itself be left alone."""
 SHORT_WAITS = (R.PLANNED, R.GATED, R.READY, R.UNKNOWN, R.VERIFYING, R.ROLLING_BACK)
+
+
+_targets = Prepared(lambda given: Target.objects.select_related("service").filter(pk__in=given("pks")).order_by("pk"))
+_next_look = PreparedUpdate(
+    lambda given: Remediation.objects.filter(pk=given("pk"), state=given("state"), due_at=given("due")),
+    due_at=Place("again"),
+)
 
 
 def again_at(row: Remediation, after: timedelta, *, now: datetime) -> bool:
@@ -20,14 +27,13 @@ def again_at(row: Remediation, after: timedelta, *, now: datetime) -> bool:
     """
     if row.due_at is not None and now < row.due_at <= now + LONGEST_WAIT:
         return False
-    row_now = Remediation.objects.filter(pk=row.pk, state=row.state, due_at=row.due_at)
-    return bool(row_now.update(due_at=now + after))
+    return bool(_next_look.run(pk=row.pk, state=row.state, due=row.due_at, again=now + after))
 
 
 def targets_of(row: Remediation) -> list[Target]:
     """The plan's targets that still exist, in its order."""
     ids = [target["id"] for target in row.plan["targets"]]
-    rows = Target.objects.select_related("service").in_bulk(ids)
+    rows = {target.pk: target for target in _targets.all(pks=ids)}
     return [rows[one] for one in ids if one in rows]
 
 

@@ -31,6 +31,8 @@ _NAT64 = ipaddress.ip_network("64:ff9b::/96")
 
 def resolve(host: str, port: int, deadline: Deadline) -> list[str]:
     """The addresses of a host, IPv4 and IPv6, in the system's order. Raises EffectNotStarted."""
+    if _is_address(host):
+        return [host]
     found: list[str] = []
     failed: list[str] = []
 
@@ -51,6 +53,15 @@ def resolve(host: str, port: int, deadline: Deadline) -> list[str]:
     if not found:
         raise EffectNotStarted(f"cannot find the address of {host}: {failed[0] if failed else 'timed out'}")
     return found
+
+
+def _is_address(host: str) -> bool:
+    """Nobody has to be asked about an address in its usual notation."""
+    try:
+        ipaddress.ip_address(host)
+    except ValueError:
+        return False
+    return "%" not in host
 
 
 def refuse_forbidden(host: str, addresses: list[str]) -> None:

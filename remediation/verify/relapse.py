@@ -6,8 +6,21 @@ from datetime import datetime
 
 from django.db import transaction
 
-from remediation.models import Incident, Remediation, record
+from remediation.models import Incident, Prepared, Remediation, record
 from remediation.states import RemediationState, Verdict
+
+_verified = Prepared(
+    lambda given: (
+        Remediation.objects.filter(
+            incident__rule=given("rule"),
+            incident__fingerprint=given("fingerprint"),
+            state=RemediationState.VERIFIED,
+            relapsed_at=None,
+        )
+        .select_related("incident")
+        .order_by("pk")
+    )
+)
 
 
 def note_relapse(incident: Incident, *, now: datetime) -> int:
@@ -15,13 +28,8 @@ def note_relapse(incident: Incident, *, now: datetime) -> int:
     their plans name. Returns how many there were."""
     if incident.verdict != Verdict.BAD:
         return 0
-    verified = Remediation.objects.filter(
-        incident__rule_id=incident.rule_id,
-        incident__fingerprint=incident.fingerprint,
-        state=RemediationState.VERIFIED,
-        relapsed_at=None,
-    )
-    return sum(_note(row, incident, now=now) for row in verified.select_related("incident"))
+    verified = _verified.all(rule=incident.rule_id, fingerprint=incident.fingerprint)
+    return sum(_note(row, incident, now=now) for row in verified)
 
 
 def _note(row: Remediation, incident: Incident, *, now: datetime) -> bool:

@@ -19,6 +19,7 @@ from remediation.observe.answers import Answer, Samples
 from remediation.observe.base import SeenAlert
 from remediation.observe.inventory import SeenRule
 from remediation.observe.payload import Delivery, prometheus_alerts
+from remediation.repair import gate
 from remediation.series import fingerprint
 from remediation.states import Phase
 from tests.remediation.world import World, make_playbook, make_rule, make_service, make_user
@@ -317,6 +318,8 @@ def test_a_message_that_is_not_repeated_for_hours_is_not_acted_on(
     make_playbook(autonomy="approve", approval_ttl_s=100_000)
     source = Source.objects.get()
     monkeypatch.setattr(alerts, "pull", lambda *_, **__: [])
+    monkeypatch.setattr(alerts, "keep_shown", lambda *_, **__: frozenset())
+    monkeypatch.setattr(gate, "freshen", lambda *_, **__: None)
     alerts.store(
         source, [seen(labels={"alertname": "AppDown", "target": "app-1"}, start=world.now)], now=world.now, pulled=False
     )

@@ -12,10 +12,13 @@ from typing import Any, cast
 from django.db import connection, transaction
 
 from remediation import registry
-from remediation.models import Incident, Remediation, Target
+from remediation.models import Incident, Prepared, Remediation, Target
 from remediation.registry import Plugin
 
 log = logging.getLogger(__name__)
+
+
+_targets = Prepared(lambda given: Target.objects.filter(pk__in=given("pks")).order_by("pk"))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,7 +42,7 @@ class Situation:
     @property
     def targets(self) -> list[Target]:
         """The plan's targets as they are now; one that was deleted is missing."""
-        return list(Target.objects.filter(pk__in=self.target_ids).order_by("pk"))
+        return _targets.all(pks=self.target_ids)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -8,8 +8,25 @@ from remediation.decide.guards.base import Answer, Guard, Situation
 from remediation.decide.guards.busy import AT_WORK
 from remediation.decide.match import contradicts
 from remediation.decide.plan import batches_of
-from remediation.models import Incident, RemediationTarget, Target
+from remediation.models import Incident, Prepared, RemediationTarget, Target
 from remediation.states import IncidentState
+
+_peers = Prepared(lambda given: Target.objects.filter(service=given("service")).order_by("pk"))
+_held = Prepared(
+    lambda given: (
+        RemediationTarget.objects.filter(live=True, remediation__state__in=AT_WORK)
+        .exclude(remediation=given("own"))
+        .order_by()
+        .values_list("target_id", flat=True)
+    )
+)
+_firing = Prepared(
+    lambda given: (
+        Incident.objects.filter(service=given("service"), state=IncidentState.FIRING)
+        .order_by()
+        .values_list("labels", flat=True)
+    )
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,7 +65,7 @@ def _pools(situation: Situation) -> list[Pool]:
     """The selected targets with their like."""
     incident = situation.incident
     selected, batches = set(situation.target_ids), batches_of(situation.remediation.plan)
-    peers = list(Target.objects.filter(service=incident.service_id))
+    peers = _peers.all(service=incident.service_id)
     down = _acted_on(situation) | {target.pk for target in peers if not target.enabled or target.automation_off}
     down |= _broken(incident.service_id, peers)
     pools = []
@@ -63,15 +80,14 @@ def _pools(situation: Situation) -> list[Pool]:
 
 def _acted_on(situation: Situation) -> set[int]:
     """Targets that another remediation is at."""
-    holds = RemediationTarget.objects.filter(live=True, remediation__state__in=AT_WORK)
-    return set(holds.exclude(remediation=situation.remediation).values_list("target_id", flat=True))
+    return set(_held.all(own=situation.remediation.pk))
 
 
 def _broken(service_id: int | None, peers: list[Target]) -> set[int]:
     """Targets that a firing incident of the service is about."""
     found: set[int] = set()
-    for labels in Incident.objects.filter(service=service_id, state=IncidentState.FIRING).values_list("labels"):
-        found |= {target.pk for target in peers if _is_about(labels[0], target)}
+    for labels in _firing.all(service=service_id):
+        found |= {target.pk for target in peers if _is_about(labels, target)}
     return found
 
 

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from remediation.decide import approval
 from remediation.decide.guards.base import Answer, Guard, Situation
-from remediation.models import Breaker
+from remediation.models import Breaker, Prepared
 from remediation.states import Autonomy
 from remediation.states import RemediationState as R
-
 
 _breaker = Prepared(
     lambda given: Breaker.objects.filter(
@@ -25,9 +24,7 @@ class BreakerGuard(Guard):
 
     def ask(self, situation: Situation) -> Answer:
         row = situation.remediation
-        breaker = _breaker.first(
-            playbook=row.playbook_id, position=row.position, service=situation.incident.service_id
-        )
+        breaker = _breaker.first(playbook=row.playbook_id, position=row.position, service=situation.incident.service_id)
         if breaker is None or breaker.state == Breaker.State.CLOSED:
             bad = breaker.bad if breaker else 0
             return Answer(passed=True, reason=f"closed, {bad} bad in a row", numbers={"bad": bad})

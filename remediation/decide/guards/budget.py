@@ -6,13 +6,24 @@ from collections import Counter
 from dataclasses import dataclass
 from datetime import timedelta
 
-from django.db.models import Q, QuerySet
+from django.db.models import Count, Q, QuerySet
 
 from remediation import conf
 from remediation.decide.guards.base import Answer, Guard, Situation
-from remediation.models import Remediation, RemediationTarget
+from remediation.models import PreparedTally, Remediation, RemediationTarget
 
 HOUR_S = 3600.0
+
+_on_service = PreparedTally(
+    lambda given: Remediation.objects.filter(
+        effect_started_at__gt=given("since"), incident__service=given("service")
+    ).exclude(pk=given("own")),
+    spent=Count("pk"),
+)
+_anywhere = PreparedTally(
+    lambda given: Remediation.objects.filter(effect_started_at__gt=given("since")).exclude(pk=given("own")),
+    spent=Count("pk"),
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,7 +68,11 @@ def _spent(situation: Situation, window_s: float) -> QuerySet[Remediation]:
 
 def _of_service(situation: Situation) -> Budget:
     window_s = float(situation.step["budget_window_s"])
-    spent = _spent(situation, window_s).filter(incident__service=situation.incident.service).count()
+    spent = _on_service.of(
+        since=situation.now - timedelta(seconds=window_s),
+        service=situation.incident.service_id,
+        own=situation.remediation.pk,
+    )["spent"]
     return Budget(where="", spent=spent, allowed=int(situation.step["budget"]), window_s=window_s)
 
 
@@ -94,5 +109,6 @@ def _of_domains(situation: Situation) -> list[Budget]:
 
 
 def _everywhere(situation: Situation) -> Budget:
-    spent = _spent(situation, HOUR_S).count()
+    since = situation.now - timedelta(seconds=HOUR_S)
+    spent = _anywhere.of(since=since, own=situation.remediation.pk)["spent"]
     return Budget(where="everywhere", spent=spent, allowed=conf.BUDGET_EVERYWHERE, window_s=HOUR_S)

@@ -6,18 +6,17 @@ from collections.abc import Iterator
 from datetime import datetime, timedelta
 
 from remediation.decide.guards.base import Answer, Guard, Situation
-from remediation.models import RemediationTarget
+from remediation.models import Prepared, RemediationTarget
 
 NEWEST = 20
 """Effects that are looked at, the newest first. What is touched after a long rollout began is among them."""
 
-
-_last = Prepared(
+_effects = Prepared(
     lambda given: (
-        Remediation.objects.filter(targets__pk__in=given("targets"), effect_started_at__isnull=False)
-        .exclude(pk=given("own"))
-        .order_by("-effect_started_at")
-        .values_list("effect_started_at", flat=True)[:1]
+        RemediationTarget.objects.filter(target__pk__in=given("targets"), remediation__effect_started_at__isnull=False)
+        .exclude(remediation=given("own"))
+        .order_by("-remediation__effect_started_at")
+        .values_list("effect_started_at", "remediation__effect_started_at", "remediation__undone")[:NEWEST]
     )
 )
 
@@ -43,11 +42,8 @@ class CooldownGuard(Guard):
 def _touched(situation: Situation) -> Iterator[datetime]:
     """When other attempts touched the plan's targets: each by its own call, which in a rollout may come long after the
     first, and by an undo."""
-    rows = RemediationTarget.objects.filter(
-        target__in=situation.target_ids, remediation__effect_started_at__isnull=False
-    ).exclude(remediation=situation.remediation)
-    times = ("effect_started_at", "remediation__effect_started_at", "remediation__undone")
-    for own, whole, undone in rows.order_by("-remediation__effect_started_at").values_list(*times)[:NEWEST]:
-        yield own or whole
+    for own, whole, undone in _effects.all(targets=situation.target_ids, own=situation.remediation.pk):
+        if touched := own or whole:
+            yield touched
         if "started_at" in undone:
             yield datetime.fromisoformat(undone["started_at"])

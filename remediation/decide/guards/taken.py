@@ -3,8 +3,18 @@
 from __future__ import annotations
 
 from remediation.decide.guards.base import Answer, Guard, Situation
-from remediation.models import Incident
+from remediation.models import Incident, Prepared
 from remediation.states import IncidentState
+
+_taken = Prepared(
+    lambda given: (
+        Incident.objects.filter(service=given("service"), taken_until__gt=given("now"))
+        .exclude(pk=given("own"))
+        .exclude(state=IncidentState.RESOLVED)
+        .select_related("taken_by", "rule")
+        .order_by("pk")
+    )
+)
 
 
 class TakenGuard(Guard):
@@ -30,6 +40,4 @@ def _others(situation: Situation) -> list[Incident]:
     incident = situation.incident
     if incident.service_id is None:
         return []
-    rows = Incident.objects.filter(service=incident.service_id, taken_until__gt=situation.now)
-    rows = rows.exclude(pk=incident.pk).exclude(state=IncidentState.RESOLVED)
-    return list(rows.select_related("taken_by", "rule").order_by("pk"))
+    return _taken.all(service=incident.service_id, now=situation.now, own=incident.pk)
