@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any
 
 from remediation import registry
 from remediation.canonical import canonical
 from remediation.exceptions import EffectNotStarted, HomeostatError
 from remediation.models import Incident, Playbook, Step, Target
+from remediation.redact import redact
 from remediation.series import digest
 from remediation.targets.base import Call
 
@@ -20,11 +21,13 @@ log = logging.getLogger(__name__)
 def preview(step_verb: str, params: dict[str, Any], targets: Sequence[Target]) -> list[Call]:
     """The exact calls, read off the targets as they are now; touches nothing.
 
-    Raises ConfigurationError (cannot work, or nothing is left to do), OwnProcess, EffectError (cannot be looked at).
+    Raises ConfigurationError (cannot work, or nothing is left to do), OwnProcess, EffectError (cannot be looked at),
+    each without secrets: it says what a runtime said, and will be stored.
     """
     try:
         return [_call(step_verb, params, target) for target in targets]
-    except HomeostatError:
+    except HomeostatError as error:
+        error.args = (redact(str(error)),)
         raise
     except Exception as error:
         log.exception("looking at %s for a %s broke", targets, step_verb)
@@ -37,7 +40,14 @@ def _call(step_verb: str, params: dict[str, Any], target: Target) -> Call:
     verb.fits(backend)
     ref = target.ref()
     backend.check(ref)
-    return verb.preview(backend, ref, verb.parse(params))
+    call = verb.preview(backend, ref, verb.parse(params))
+    return replace(call, configured=_configured(target))
+
+
+def _configured(target: Target) -> str:
+    """A digest of everything about a target that a person can edit and that decides what an effect on it does."""
+    kept = ("service_id", "name", "backend", "params", "role", "labels")
+    return digest(canonical({name: getattr(target, name) for name in kept}))
 
 
 def build(
@@ -108,4 +118,8 @@ def changed(planned: Sequence[Call], now: Sequence[Call]) -> str:
     for before, after in zip(planned, now, strict=True):
         if dict(before.before) != dict(after.before) or before.text != after.text:
             return f"{before.target} was {dict(before.before)} when this was planned and is {dict(after.before)} now"
+        if canonical(before.arguments) != canonical(after.arguments):
+            return f"{before.target}: {dict(before.arguments)} was planned and would be {dict(after.arguments)} now"
+        if before.configured and before.configured != after.configured:
+            return f"the target {before.target} was edited since this was planned"
     return ""

@@ -37,7 +37,8 @@ class Call:
     text: the call as a person would type or read it. before: the state it starts from; when it is no longer the same
     just before the effect, the plan is superseded, so it holds only what matters (state, pid, size), no clock.
     after: what is expected. undo: how it is undone, empty where it cannot be. arguments: what the verb needs to repeat
-    the decision exactly.
+    the decision exactly. configured: a digest of the target's whole configuration, so that an approval signs also what
+    the text does not show (a socket, a header, a limit); empty in a plan from before this was kept.
     """
 
     target: str
@@ -46,6 +47,7 @@ class Call:
     after: Facts
     undo: str = ""
     arguments: Facts = field(default_factory=dict)
+    configured: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
 from remediation import episodes, loop
 from remediation.decide import approval, freeze
 from remediation.exceptions import Conflict, NotAllowed
-from remediation.models import Decision, Incident, Remediation, RemediationTarget, SeriesState, Transition
+from remediation.models import Decision, Incident, Remediation, RemediationTarget, SeriesState, Target, Transition
 from remediation.states import Outcome
 from tests.remediation.world import World, make_playbook, make_rule, make_service, make_user
 
@@ -135,6 +136,19 @@ def test_target_changed_by_hand_supersedes_the_plan(world: World) -> None:
     row = world.remediation()
     world.ledger.pids["app-1"] = 777
     approval.approve(row, user=make_user("ann", "approver"), digest=row.digest, now=world.now)
+    world.answer_bells()
+    assert (world.states()[0], world.ledger.effects) == ("superseded", [])
+
+
+@pytest.mark.parametrize("edit", [{"labels": {"target": "app-1", "zone": "b"}}, {"role": "instance", "name": "app-9"}])
+def test_target_edited_after_the_approval_supersedes_the_plan(world: World, edit: dict[str, Any]) -> None:
+    """What a call's text does not show (a socket, a header) was signed with it."""
+    broken(world, autonomy="approve")
+    world.tick()
+    row = world.remediation()
+    approval.approve(row, user=make_user("ann", "approver"), digest=row.digest, now=world.now)
+    Target.objects.filter(name="app-1").update(**edit)
+    world.ledger.restart_text = lambda target: "restart app-1"  # type: ignore[method-assign]
     world.answer_bells()
     assert (world.states()[0], world.ledger.effects) == ("superseded", [])
 
