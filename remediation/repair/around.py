@@ -37,12 +37,14 @@ def watched(row: Remediation) -> bool:
     return bool(row.plan["verify"].get("collateral", False)) and row.incident.service_id is not None
 
 
-def turned(row: Remediation, *, effect_at: float) -> list[dict[str, Any]]:
-    """What is bad now that was well right before the effect, as a look keeps it. effect_at: seconds since the epoch."""
+def turned(row: Remediation, *, effect_at: float, early: bool = False) -> list[dict[str, Any]]:
+    """What is bad now that was well right before the effect, as a look keeps it. effect_at: seconds since the epoch.
+    early: see turned_bad."""
     if not watched(row) or "not_well" not in row.before_effect:
         return []
     bad = _states(row.incident).filter(verdict=Verdict.BAD)[: MANY + SHOWN]
-    return turned_bad(_neighbours(bad), before=row.before_effect["not_well"], effect_at=effect_at)[:SHOWN]
+    excused = row.before_effect["not_well"]
+    return turned_bad(_neighbours(bad), before=excused, effect_at=effect_at, early=early)[:SHOWN]
 
 
 def lasting(seen: Sequence[Sequence[dict[str, Any]]]) -> str:

@@ -147,8 +147,10 @@ def _not_back(lease: Lease, batch: Work) -> str:
 
 
 def _condition_says(lease: Lease, *, since: datetime, settle_s: float) -> str:
-    """Look until there is a sample from after the batch. Still bad and no worse: on to the next."""
+    """Look until there is a sample from after the batch. Still bad and no worse: on to the next, unless something
+    around it has turned bad since the first call and nobody can tell yet whether it stays so."""
     row = lease.row
+    first_at = (row.effect_started_at or since).timestamp()
     patience_s = max(settle_s, row.incident.rule.source.stale_after_s)
     ends = lease.clock() + timedelta(seconds=patience_s)
     seen: list[list[dict[str, Any]]] = []
@@ -156,7 +158,7 @@ def _condition_says(lease: Lease, *, since: datetime, settle_s: float) -> str:
         look = ask(row.incident, now=lease.clock())
         if look.verdict == Verdict.OK:
             return f"{NOT_NEEDED}: {look.reason}"
-        seen.append(around.turned(row, effect_at=since.timestamp()))
+        seen.append(around.turned(row, effect_at=first_at, early=True))
         if worse := around.lasting(seen):
             return f"turned bad meanwhile: {worse}"
         fresh = look.verdict == Verdict.BAD and _is_from(look, since)
@@ -165,9 +167,14 @@ def _condition_says(lease: Lease, *, since: datetime, settle_s: float) -> str:
         if fresh and not seen[-1]:
             return ""
         if lease.clock() >= ends:
-            return "" if fresh else f"nobody can tell whether it helped: {look.reason}"
+            return _doubt(seen[-1]) if fresh else f"nobody can tell whether it helped: {look.reason}"
         if stop := _pause(lease):
             return stop
+
+
+def _doubt(turned: list[dict[str, Any]]) -> str:
+    names = ", ".join(one["name"] for one in turned)
+    return f"turned bad meanwhile, and nobody can tell whether it stays so: {names}"
 
 
 def _is_from(look: Look, since: datetime) -> bool:
@@ -176,10 +183,14 @@ def _is_from(look: Look, since: datetime) -> bool:
 
 
 def _changed(lease: Lease, batch: Work) -> str:
-    """What of the next batch is no longer as it was planned for."""
+    """What of the next batch is no longer as it was planned for. The targets are read again: a rollout takes its time,
+    and somebody may have edited or disabled one."""
     step = lease.row.plan["step"]
+    rows = Target.objects.select_related("service").in_bulk([target.pk for target, _ in batch])
+    if gone := [target.name for target, _ in batch if target.pk not in rows or not rows[target.pk].enabled]:
+        return f"{', '.join(gone)} was disabled or removed since this was planned"
     try:
-        now = plans.preview(lease.row.verb, step["params"], [target for target, _ in batch])
+        now = plans.preview(lease.row.verb, step["params"], [rows[target.pk] for target, _ in batch])
     except HomeostatError as error:
-        return f"looked at the next targets: {redact(str(error))}"
+        return f"looked at the next targets: {error}"
     return plans.changed([call for _, call in batch], now)

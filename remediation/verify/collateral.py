@@ -29,14 +29,19 @@ def not_well(neighbours: Iterable[Neighbour]) -> list[str]:
     return sorted(one.key for one in neighbours if one.verdict != Verdict.OK or one.phase in OPEN)
 
 
-def turned_bad(neighbours: Iterable[Neighbour], *, before: Collection[str], effect_at: float) -> list[dict[str, Any]]:
+def turned_bad(
+    neighbours: Iterable[Neighbour], *, before: Collection[str], effect_at: float, early: bool = False
+) -> list[dict[str, Any]]:
     """Those that are bad now and were well before, as a look keeps them. A verdict that rests on samples from before
-    the effect says nothing about the effect."""
+    the effect says nothing about the effect. early: those as well that rest on some from before it: too little to
+    blame the effect, and enough not to go on."""
     excused = set(before)
     return [
         {"key": one.key, "name": one.name, "phase": one.phase, "judged_at": one.judged_at}
         for one in neighbours
-        if one.verdict == Verdict.BAD and one.key not in excused and one.judged_at - one.reach_s >= effect_at
+        if one.verdict == Verdict.BAD
+        and one.key not in excused
+        and one.judged_at - (0.0 if early else one.reach_s) >= effect_at
     ]
 
 
