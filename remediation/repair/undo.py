@@ -130,6 +130,8 @@ def _why_not(lease: Lease, target: Target, call: Call, found: Found) -> str:
         return "this call has no undo"
     if not target.enabled:
         return "the target was disabled since"
+    if target.automation_off:
+        return f"automation is off for it ({target.automation_off})"
     if found.done is None:
         return f"it is no longer as the effect left it ({found.reason})"
     return "" if lease.renew() else LOST
@@ -184,3 +186,4 @@ def _failed(row: Remediation, why: str, *, now: datetime) -> None:
             ):
                 record(target, "automation off", now=now, reason=said)
         call_person(row.incident, said, now=now)
+        ring_after_commit("reconcile", incident_id=row.incident_id)  # its decision record says how it ended

@@ -144,6 +144,29 @@ def test_disabled_target_is_left_alone(world: World) -> None:
     assert world.ledger.effects == ["pool=3"]
 
 
+def test_target_whose_automation_is_off_is_left_alone(world: World) -> None:
+    scaled(world)
+    Target.objects.update(automation_off="ann works on it")
+    worsen(world)
+    world.ticks(3)
+    assert (world.states(), world.ledger.effects) == (["inconclusive"], ["pool=3"])
+    assert "automation is off for it (ann works on it)" in world.incident().attention
+
+
+def test_undo_that_fails_after_the_fault_is_over_is_in_the_decision_record(world: World) -> None:
+    scaled(world)
+    world.ledger.answer = world.ledger.refuse
+    freeze.freeze(service=None, reason="stop", by="ann", until=None, now=world.now)
+    worsen(world)
+    world.set(WELL)
+    world.ticks(3)
+    assert (world.states(), world.incident().state) == (["rolling_back"], "resolved")
+    freeze.lift(service=None, by="ann", now=world.now)
+    world.ticks(8)
+    assert world.states() == ["inconclusive"]
+    assert "ended inconclusive" in world.incident().decision.summary
+
+
 def test_what_was_back_already_needs_no_undo(world: World) -> None:
     scaled(world)
     world.ledger.sizes["pool"] = 2
