@@ -157,8 +157,15 @@ def demote_if_due(playbook: Playbook, *, now: datetime) -> bool:
     """From auto back to approve, when what happened since it was trusted says so."""
     if playbook.autonomy != Autonomy.AUTO:
         return False
-    why = _distrust(playbook, now=now)
+    why = _being_undone(playbook) or _distrust(playbook, now=now)
     return bool(why) and _set_autonomy(playbook, Autonomy.APPROVE, by=HOMEOSTAT, reason=why, now=now)
+
+
+def _being_undone(playbook: Playbook) -> str:
+    """That it made something worse is known before the undo has come to its end, which a freeze may hold for long."""
+    since = _since(playbook)
+    row = playbook.remediations.filter(state=R.ROLLING_BACK, state_since__gt=since).order_by("-pk").first()
+    return f"{row} (remediation {row.pk}) made things worse: {row.reason}" if row is not None else ""
 
 
 def _distrust(playbook: Playbook, *, now: datetime) -> str:

@@ -10,8 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from remediation import masking, shadow, trust
+from remediation import loop, masking, shadow, trust
 from remediation.chances import Lift, Share
+from remediation.decide import freeze
 from remediation.exceptions import Conflict
 from remediation.models import Backtest, Playbook, Problem, Remediation, Rule, Transition
 from remediation.states import Autonomy
@@ -107,6 +108,42 @@ def test_harm_costs_it(world: World, what: str) -> None:
             Remediation.objects.filter(pk__in=[row.pk for row in rows]).update(relapsed_at=world.now)
     assert trust.demote_if_due(playbook, now=world.now)
     assert playbook.autonomy == Autonomy.APPROVE
+
+
+def test_harm_costs_it_while_the_undo_is_held(world: World) -> None:
+    """A freeze of one service may hold its undo for days; the others are not to be repaired by it meanwhile."""
+    playbook = shop(world, budget=100)
+    row = episode(world, helps=True)
+    Remediation.objects.filter(pk=row.pk).update(state="rolling_back", state_since=world.now, ended_at=None)
+    assert trust.demote_if_due(playbook, now=world.now)
+    assert "made things worse" in playbook.autonomy_reason
+
+
+def test_what_waits_in_the_gate_asks_once_its_playbook_has_lost_it(world: World) -> None:
+    playbook = shop(world)
+    freeze.freeze(service=None, reason="", by="ann", until=None, now=world.now)
+    world.set(BROKEN)
+    world.ticks(3)
+    assert world.states() == ["gated"]
+    trust.give(playbook, Autonomy.SHADOW, by="ann", reason="it restarts too much", now=world.now)
+    freeze.lift(service=None, by="ann", now=world.now)
+    world.ticks(5)
+    row = world.remediation()
+    assert (row.state, world.ledger.effects) == ("awaiting_approval", [])
+    assert "was switched to shadow since this was planned" in row.reason
+
+
+def test_what_is_ready_asks_once_its_playbook_is_switched_off(world: World) -> None:
+    playbook = shop(world)
+    world.set(BROKEN)
+    do = world.do
+    world.do = lambda task, ids: None if task == "act" else do(task, ids)  # type: ignore[method-assign]
+    world.ticks(3)
+    assert world.states() == ["ready"]
+    Playbook.objects.filter(pk=playbook.pk).update(enabled=False)
+    loop.act(world.remediation().pk, now=world.now)
+    world.answer_bells()
+    assert (world.remediation().state, world.ledger.effects) == ("awaiting_approval", [])
 
 
 def test_what_happened_before_it_was_given_does_not_cost_it_again(world: World) -> None:
