@@ -125,11 +125,14 @@ def judge(
 
 
 def _telling(rows: Sequence[dict[str, Any]]) -> Iterator[dict[str, Any]]:
-    """Those that say something: unknown ones, and each other sample that rests on nothing from before the effect."""
+    """Those that say something: unknown ones, and each other sample that rests on nothing from before the effect. What
+    was ok and is bad now is bad, also where the oldest of what it rests on (a slow further query's) is the same."""
     last_sample: float | None = None
+    bad = False
     for row in rows:
         if row["verdict"] != Verdict.UNKNOWN:
-            if not row["counts"] or row["sample_at"] == last_sample:
+            turned = row["verdict"] == Verdict.BAD and not bad
+            if not row["counts"] or (row["sample_at"] == last_sample and not turned):
                 continue
-            last_sample = row["sample_at"]
+            last_sample, bad = row["sample_at"], row["verdict"] == Verdict.BAD
         yield row

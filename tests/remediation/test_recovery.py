@@ -38,6 +38,9 @@ def look(second: float, verdict: Verdict | str, *, reach_s: float = 5.0, sample:
         ([look(6, "ok"), look(6, "ok"), look(6, "ok")], 1008.0, None),  # one sample, looked at three times
         ([look(6, "ok"), look(7, "bad"), look(8, "ok"), look(9, "ok")], 1009.0, None),
         ([look(6, "ok"), look(7, "unknown"), look(8, "ok"), look(9, "ok")], 1009.0, None),
+        # Bad between two good ones, while the oldest of what was asked (a slow further query) has no newer sample.
+        ([look(6, "ok"), look(7, "ok"), look(7, "bad"), look(8, "ok")], 1009.0, None),
+        ([look(6, "ok"), look(7, "bad"), look(7, "bad"), look(7, "ok"), look(8, "ok"), look(9, "ok")], 1009.0, None),
         ([look(6, "bad"), look(60, "bad")], LATE, R.INEFFECTIVE),
         ([look(6, "bad"), look(60, "unknown")], LATE, R.INCONCLUSIVE),
         ([look(6, "unknown", sample=False)] * 3, LATE, R.INCONCLUSIVE),
