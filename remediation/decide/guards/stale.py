@@ -33,7 +33,8 @@ class StaleGuard(Guard):
                 passed=False, reason=f"the source does not answer: {status.error if status else 'never asked'}"
             )
         evaluated = _evaluated_at.first(rule=incident.rule_id)
-        verdict_s = _age(evaluated, situation.now)
+        # A verdict that lies ahead was given by a clock that has since been set back, and says as little of now.
+        verdict_s = abs(_age(evaluated, situation.now))
         answer_s = _age(status.answered_at, situation.now)
         oldest = max(verdict_s, answer_s)
         numbers = {"verdict_age_s": round(verdict_s, 1), "answer_age_s": round(answer_s, 1), "allowed_s": allowed_s}
@@ -45,6 +46,5 @@ class StaleGuard(Guard):
 
 
 def _age(at: datetime | None, now: datetime) -> float:
-    """Seconds since then, or until then: what lies ahead was written by a clock that has since been set back, and says
-    as little of now. Infinite when it never was."""
-    return abs(now - at) / timedelta(seconds=1) if at else float("inf")
+    """Seconds since then; infinite when it never was."""
+    return (now - at) / timedelta(seconds=1) if at else float("inf")

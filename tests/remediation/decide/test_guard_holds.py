@@ -40,7 +40,7 @@ def test_what_a_person_has_taken_holds_the_whole_service() -> None:
     """Another rule that fires for the same machine must not restart it under their hands."""
     situation = a_situation()
     service = situation.incident.service
-    taken = {"taken_by": make_user("ann", "operator"), "taken_until": NOW + timedelta(minutes=5)}
+    taken: dict[str, Any] = {"taken_by": make_user("ann", "operator"), "taken_until": NOW + timedelta(minutes=5)}
     other = an_incident(a_rule(service, name="AppErrors", query="errors"), service, **taken)
     cart = make_service("cart", targets=())
     an_incident(a_rule(cart, name="CartDown", query="cart"), cart, "cart", **taken)
