@@ -38,6 +38,7 @@ KINDS = (
     "storm",
     "maintenance",
     "target",
+    "problem",
     "user",
     "login",
 )

@@ -8,51 +8,11 @@ from datetime import datetime
 from typing import Any
 
 from dashboard.pages.plans import Look, looks_of
+from dashboard.pages.sentences import SAYS
 from dashboard.pages.words import state_word, tone, verb_word
 from remediation.models import HOMEOSTAT, Incident, Note, Remediation, Rule, Transition
 from remediation.states import RemediationState as R
 
-REMEDIATION_SAYS: Mapping[str, str] = {
-    R.PLANNED: "Plans to {verb} {targets}",
-    R.GATED: "Holds back before it would {verb} {targets}",
-    R.AWAITING_APPROVAL: "Asks for approval to {verb} {targets}",
-    R.READY: "Cleared to {verb} {targets}",
-    R.EXECUTING: "Begins to {verb} {targets}",
-    R.VERIFYING: "Done: {verb} {targets}; now it has to prove itself",
-    R.UNKNOWN: "Lost sight of it: {verb} {targets}. A probe will tell",
-    R.ROLLING_BACK: "Undoes: {verb} {targets}",
-    R.VERIFIED: "Verified: {verb} {targets} helped",
-    R.INEFFECTIVE: "Did not help: {verb} {targets}",
-    R.WORSENED: "Made it worse: {verb} {targets}",
-    R.INCONCLUSIVE: "Cannot tell whether it helped: {verb} {targets}",
-    R.ROLLED_BACK: "Undone: {verb} {targets}",
-    R.SHADOWED: "Would {verb} {targets}, but only watches",
-    R.SELF_RECOVERED: "Recovered by itself before it came to {verb} {targets}",
-    R.REJECTED: "Rejected: {verb} {targets}",
-    R.EXPIRED: "Nobody answered in time: {verb} {targets}",
-    R.SUPERSEDED: "No longer fits: {verb} {targets}",
-    R.CANCELLED: "Cancelled: {verb} {targets}",
-    R.FAILED: "Failed: {verb} {targets}",
-}
-INCIDENT_SAYS: Mapping[str, str] = {
-    "pending": "Out of range",
-    "firing": "Firing",
-    "resolved": "Resolved",
-    "acknowledged": "Acknowledged",
-    "taken": "On it by hand: automation holds",
-    "prolonged": "On it by hand for longer",
-    "handed back": "Handed back: automation goes on",
-    "asked again": "Asked for again",
-    "needs a person": "A person is needed",
-    "verdict unknown": "Cannot be seen: the verdict is unknown",
-    "verdict ok": "Back in its normal range",
-    "verdict bad": "Out of range again",
-    "decided: nothing": "Decided to do nothing",
-    "decided: held": "Decided what to do",
-    "decided: attached": "Waits for a repair that is under way",
-    "decided: shadowed": "Decided what it would do",
-}
-RULE_SAYS: Mapping[str, str] = {"unknown": "Rule cannot be judged", "known again": "Rule is judged again"}
 EFFECT_SEEN = frozenset({R.VERIFYING, R.FAILED, R.UNKNOWN})
 """The first of these after an effect carries its output."""
 
@@ -84,29 +44,21 @@ def sentence(row: Transition, remediation: Remediation | None) -> str:
     """What happened, in words that need no knowledge of the state machine."""
     if row.kind == "remediation":
         return _of_remediation(row, remediation)
-    if row.kind == "incident":
-        return INCIDENT_SAYS.get(row.to_state, state_word(row.to_state))
-    if row.kind == "freeze":
-        where = row.facts.get("service") or "everywhere"
-        return f"Automation {'paused' if row.to_state == 'frozen' else 'runs again'}: {where}"
-    if row.kind == "rule":
-        return RULE_SAYS.get(row.to_state, f"Rule: {row.to_state}")
-    if row.kind in ("login", "user"):
-        return state_word(row.to_state)
-    return f"{row.kind.capitalize()} {state_word(row.to_state).lower()}"
+    said = SAYS.get(row.kind, {}).get(row.to_state) or f"{row.kind.capitalize()}: {state_word(row.to_state).lower()}"
+    where, target = row.facts.get("service") or "everywhere", row.facts.get("target") or "a target"
+    return said.replace("{where}", str(where)).replace("{target}", str(target))
 
 
 def _of_remediation(row: Transition, remediation: Remediation | None) -> str:
-    verb = verb_word(remediation.verb) if remediation else "act"
+    verb = verb_word(remediation.verb) if remediation else "act on"
     targets = (remediation.target_names if remediation else "") or "its targets"
     by_person = row.actor != HOMEOSTAT
     if by_person and row.to_state == R.READY:
         return f"Approved: {verb} {targets}"
     if by_person and row.to_state == R.AWAITING_APPROVAL and "given" in row.facts:
         return f"Approved by {row.facts['given']} of {row.facts.get('needed', '?')}: {verb} {targets}"
-    return REMEDIATION_SAYS.get(row.to_state, f"{state_word(row.to_state)}: {{verb}} {{targets}}").format(
-        verb=verb, targets=targets
-    )
+    said = SAYS["remediation"].get(row.to_state, f"{state_word(row.to_state)}: {{verb}} {{targets}}")
+    return said.replace("{verb}", verb).replace("{targets}", targets)
 
 
 def of_incident(incident: Incident) -> list[Entry]:
