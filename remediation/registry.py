@@ -57,6 +57,10 @@ class Plugin:
         return inspect.getdoc(cls) or ""
 
 
+_broken: dict[str, list[str]] = {}
+"""Names of entry points that do not load, by their group."""
+
+
 @cache
 def _found(package: str, base: str, group: str) -> dict[str, Plugin]:
     """All concrete plug-ins: those in the package's own modules, then those of entry points."""
@@ -64,6 +68,7 @@ def _found(package: str, base: str, group: str) -> dict[str, Plugin]:
     module, _, class_name = base.rpartition(".")
     kind = getattr(importlib.import_module(module), class_name)
     classes: list[Any] = []
+    _broken.pop(group, None)
     for info in pkgutil.iter_modules(root.__path__, f"{package}."):
         found = vars(importlib.import_module(info.name)).values()
         classes += [item for item in found if inspect.isclass(item) and item.__module__ == info.name]
@@ -72,6 +77,7 @@ def _found(package: str, base: str, group: str) -> dict[str, Plugin]:
             classes.append(point.load())
         except Exception:
             log.exception("entry point %s of group %s does not load", point.name, group)
+            _broken.setdefault(group, []).append(point.name)
     usable: list[type[Plugin]] = [
         item for item in classes if issubclass(item, kind) and not inspect.isabstract(item) and "name" in vars(item)
     ]
@@ -92,6 +98,12 @@ def verbs() -> dict[str, Verb]:
 
 def guards() -> dict[str, Guard]:
     return _found("remediation.decide.guards", "remediation.decide.guards.base.Guard", "homeostat.guards")  # type: ignore[return-value]
+
+
+def broken_guards() -> list[str]:
+    """Guards that are installed and cannot be loaded, so that nobody knows what they would say."""
+    guards()
+    return list(_broken.get("homeostat.guards", ()))
 
 
 def _get(found: dict[str, Any], kind: str, name: str) -> Any:

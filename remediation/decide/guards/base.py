@@ -66,13 +66,14 @@ class Guard(Plugin, ABC):
 
 
 def ask_all(situation: Situation) -> list[dict[str, Any]]:
-    """What every guard says, as it is stored. A guard that cannot be evaluated says no."""
+    """What every guard says, as it is stored. A guard that cannot be evaluated, or not even be loaded, says no."""
     guards = registry.guards()
+    lost = [_lost(name) for name in registry.broken_guards()]
     try:
         with _savepoint():  # one for all of them, as long as none fails
-            return [_row(name, guard, guard.ask(situation)) for name, guard in guards.items()]
+            return lost + [_row(name, guard, guard.ask(situation)) for name, guard in guards.items()]
     except Exception:  # noqa: BLE001 - which one it was, and why, is found and logged one by one
-        return [_row(name, guard, _ask(name, guard, situation)) for name, guard in guards.items()]
+        return lost + [_row(name, guard, _ask(name, guard, situation)) for name, guard in guards.items()]
 
 
 def _savepoint() -> AbstractContextManager[None]:
@@ -90,10 +91,14 @@ def _ask(name: str, guard: Guard, situation: Situation) -> Answer:
         return Answer(passed=False, reason=f"could not be evaluated ({type(error).__name__}), so it says no")
 
 
-def _row(name: str, guard: Guard, answer: Answer) -> dict[str, Any]:
+def _lost(name: str) -> dict[str, Any]:
+    return _row(name, None, Answer(passed=False, reason="is installed and cannot be loaded, so it says no"))
+
+
+def _row(name: str, guard: Guard | None, answer: Answer) -> dict[str, Any]:
     return {
         "guard": name,
-        "label": guard.label,
+        "label": guard.label if guard else name,
         "passed": answer.passed,
         "reason": answer.reason,
         "numbers": answer.numbers,

@@ -157,3 +157,24 @@ def test_every_guard_gives_its_reason_and_what_it_asks_of_a_person() -> None:
     assert "0 of 0 effects spent" in for_person(answers, passed=False)
     assert for_person(answers, passed=True) == ""
     assert "Budget: 0 of 0 effects spent" in refusals(answers)
+
+
+class Unloadable:
+    name = "change_freeze"
+
+    def load(self) -> object:
+        raise ImportError("a wheel is missing")
+
+
+def test_guard_that_is_installed_and_cannot_be_loaded_says_no(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Invariant 5: nobody knows what it would have said."""
+    situation = a_situation()
+    Heartbeat.beat("storms", now=NOW)
+    monkeypatch.setattr(registry, "entry_points", lambda group: [Unloadable()] if group == "homeostat.guards" else [])
+    registry._found.cache_clear()
+    try:
+        assert "change_freeze: is installed and cannot be loaded" in refusals(ask_all(situation))
+    finally:
+        monkeypatch.undo()
+        registry._found.cache_clear()
+    assert "change_freeze" not in refusals(ask_all(situation))
