@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from remediation.decide import approval
 from remediation.decide.guards.base import Answer, Guard, Situation
 from remediation.models import Playbook
-from remediation.states import Autonomy
+from remediation.states import Autonomy, RemediationState
 
 
 class AutonomyGuard(Guard):
@@ -22,4 +23,7 @@ class AutonomyGuard(Guard):
         if enabled and autonomy == Autonomy.AUTO:
             return Answer(passed=True, reason=f"{row.playbook} may act by itself")
         became = f"was switched to {autonomy}" if enabled else "was switched off"
-        return Answer(passed=True, reason=f"{row.playbook} {became} since this was planned", needs_person=True)
+        reason = f"{row.playbook} {became} since this was planned"
+        if row.state == RemediationState.EXECUTING:  # in the middle of a rollout nobody is asked: it stops
+            return Answer(passed=approval.enough(row), reason=reason)
+        return Answer(passed=True, reason=reason, needs_person=True)

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from remediation.models import SeriesState, Service, Target
+from remediation.models import Playbook, SeriesState, Service, Target
 from remediation.repair import around
 from remediation.targets.base import TargetRef
 from tests.remediation.repair.test_rollout import ALL_DOWN, shop, stopped_after
@@ -59,3 +59,16 @@ def test_target_that_somebody_edited_meanwhile_stops(world: World, edit: dict[st
     world.ledger.answer = edit_next
     world.tick()
     stopped_after(world, 1, why)
+
+
+@pytest.mark.parametrize("change", [{"enabled": False}, {"autonomy": "shadow"}])
+def test_playbook_that_somebody_switched_off_meanwhile_stops(world: World, change: dict[str, Any]) -> None:
+    shop(world, rollout="together")
+
+    def switch(target: TargetRef) -> None:
+        if target.name == "app-2":
+            Playbook.objects.update(**change)
+
+    world.ledger.answer = switch
+    world.tick()
+    stopped_after(world, 2, "since this was planned")
