@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import re
 import stat
@@ -19,6 +20,8 @@ from remediation.targets.base import Attempt, Backend, Effect, Facts, Found, Run
 FOLDER = "HOMEOSTAT_SCRIPTS"
 """Names, in the environment of the workers, the one folder that scripts are taken from; unset, there are none."""
 LOOK_UP = re.compile(r"\{([A-Za-z_][A-Za-z0-9_]*)\}")
+SHOWN = 32
+"""Hexadecimal digits of a script's digest that stand in a plan."""
 DONE, NOT_DONE = 0, 1
 """What the probe script ends with; anything else means that it cannot tell."""
 
@@ -53,8 +56,12 @@ class Script(Runs, Backend):
     Params = ScriptParams
 
     def state(self, target: TargetRef, *, timeout_s: float = 5.0) -> Facts:
-        found = path_of(_params(target).script).stat()
-        return {"script": _params(target).script, "size": found.st_size}
+        name = _params(target).script
+        try:
+            with path_of(name).open("rb") as file:  # an approval is for what the script says, not for its name
+                return {"script": name, "sha256": hashlib.file_digest(file, "sha256").hexdigest()[:SHOWN]}
+        except OSError as error:
+            raise EffectNotStarted(f"the script {name} cannot be read: {error.strerror}") from error
 
     def check(self, target: TargetRef, *, timeout_s: float = 5.0) -> None:
         params = _params(target)

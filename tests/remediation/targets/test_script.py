@@ -109,3 +109,12 @@ def test_folder_that_everyone_may_write_or_that_is_not_named_allows_none(
 def test_name_with_a_path_is_refused() -> None:
     with pytest.raises(ConfigurationError):
         BACKEND.parse({"script": "../outside"})
+
+
+def test_script_that_was_edited_is_another_state_also_where_it_is_as_long(folder: Path) -> None:
+    """So that a plan which was approved for the old one is superseded."""
+    script(folder, "exit 0")
+    before = BACKEND.state(target())
+    assert BACKEND.state(target()) == before
+    script(folder, "exit 1")
+    assert BACKEND.state(target()) != before
