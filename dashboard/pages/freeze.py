@@ -55,7 +55,7 @@ def _service(request: HttpRequest) -> Service | None:
 
 def _until(seconds: str, now: datetime) -> datetime | None:
     """When it ends by itself; None until somebody lifts it."""
-    if not (seconds.isdecimal() and 0 < int(seconds[:9]) <= LONGEST_S):
+    if not (seconds.isdecimal() and len(seconds) < 10 and 0 < int(seconds) <= LONGEST_S):
         return None
     return now + timedelta(seconds=int(seconds))
 
