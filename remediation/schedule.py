@@ -32,6 +32,7 @@ class SlotScheduler(Scheduler):
         self.due: dict[tuple[str, int], float] = {}
         self.reload_at = 0.0
         self.ticked_at = 0.0
+        self.expected = False
         super().__init__(*args, **kwargs)
 
     def setup_schedule(self) -> None:
@@ -62,11 +63,19 @@ class SlotScheduler(Scheduler):
             self.rules = {rule.pk: rule for rule in Rule.objects.filter(enabled=True, source__enabled=True)}
             self.sources = {row.pk: row for row in Source.objects.filter(enabled=True, pull_alerts_s__gt=0)}
             Heartbeat.beat("beat", now=timezone.now(), every_s=RELOAD_S, detail={"rules": len(self.rules)})
+            self._expect_workers()
         except DatabaseError as error:
             log.warning("cannot read the rules (%s); going on with the %d known", type(error).__name__, len(self.rules))
         wanted = {("evaluate", pk) for pk in self.rules} | {("pull_alerts", pk) for pk in self.sources}
         wanted |= {("pulse", number) for number in range(len(QUEUES))} | {("sweep", 0)}
         self.due = {key: self.due.get(key, now) for key in wanted}
+
+    def _expect_workers(self) -> None:
+        """Once: somebody has to answer each queue, and is missed when nobody ever did."""
+        if not self.expected:
+            for queue in QUEUES:
+                Heartbeat.expect(f"worker:{queue}", now=timezone.now(), every_s=PULSE_S)
+            self.expected = True
 
     def _ring_rules(self, rules: list[Rule], now: float) -> None:
         """One message for those that are due at one source together: they are asked for together."""

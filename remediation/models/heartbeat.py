@@ -21,3 +21,8 @@ class Heartbeat(models.Model):
         values = {"at": now, "every_s": every_s, "detail": detail or {}}
         if not cls.objects.filter(stage=stage).update(**values):
             cls.objects.get_or_create(stage=stage, defaults=values)
+
+    @classmethod
+    def expect(cls, stage: str, *, now: datetime, every_s: float) -> None:
+        """A sign of life is due from now on: one that never comes would leave no row that grows old."""
+        cls.objects.get_or_create(stage=stage, defaults={"at": now, "every_s": every_s})
