@@ -11,7 +11,7 @@ VENV_PYTHON = .venv/bin/python
 CHECKED = remediation dashboard deploy bench tests manage.py
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test faults demo-faults run lint typecheck format lock bench bench-evaluate bench-reaction bench-detect screenshots clean
+.PHONY: help demo test faults invariants demo-faults run lint typecheck format lock bench bench-evaluate bench-reaction bench-detect screenshots clean
 
 help: ## list the targets
 	@sed -nE 's/^([a-z-]+):.*## (.*)/  make \1\t\2/p' Makefile | expand -t 22
@@ -27,6 +27,10 @@ test: ## run the tests, on the real servers and in a real browser
 faults: ## kill, cut and lie to the real processes, and compare ledger and database: ten minutes
 	$(SETUP) test
 	@exec $(VENV_PYTHON) -m tests.faults $(ARGS)
+
+invariants: ## prove each invariant: its tests as the product is, and with it broken on purpose: three minutes
+	$(SETUP) test
+	@exec $(VENV_PYTHON) -m tests.broken $(ARGS)
 
 demo-faults: ## break everything the demo can break and check that it is repaired: ten minutes
 	$(SETUP) test
