@@ -15,6 +15,7 @@ from remediation.admin import versions
 from remediation.admin.base import WIDGETS, EditAdmin
 from remediation.admin.plugins import PluginAdmin, PluginForm
 from remediation.admin.restoring import RestoreAdmin, restore_url
+from remediation.admin.texts import QueriesField
 from remediation.admin.unfolded import InlineFormSet, StackedInline
 from remediation.models import Playbook, Step
 from remediation.states import Autonomy
@@ -22,10 +23,28 @@ from remediation.states import Autonomy
 OUT_OF_THE_WAY = 10_000
 """Where positions wait while they change places: two steps may not hold one position, not even for a moment."""
 
+STEP_HELP = {
+    "position": "Its place on the ladder: 1 is tried first, the next where that did not help.",
+    "timeout_s": "An effect that takes longer is cut off and counts as unknown until a probe tells.",
+    "max_targets": "An incident that fits more targets is left to a person.",
+    "approvals": "How many distinct people must approve, where the playbook asks.",
+    "approval_ttl_s": "Unanswered for so long it expires, and a person is called.",
+    "budget_window_s": "The time in which the effects below are counted.",
+    "good_samples": "So many good samples in a row, each from after the effect, count as proof.",
+    "verify_within_s": "Without proof within this it did not help, or nobody can tell.",
+}
+"""For the fields whose names alone do not say enough. Not in the model: help is no reason for a migration."""
+
 
 class StepForm(PluginForm):
     kind = "verb"
     params_url = "admin:remediation_playbook_params"
+    verify_queries = QueriesField(
+        label="Verify also",
+        required=False,
+        help_text="More that has to hold, for every series it gives, until it counts as verified: one a line, such as "
+        "sum(rate(errors_total[1m])) < 0.05.",
+    )
 
     def _get_validation_exclusions(self) -> set[str]:
         """Positions are compared by the form set: two steps that change places are no conflict."""
@@ -66,11 +85,19 @@ class StepInline(StackedInline):
     extra = 0
     formfield_overrides = {**StackedInline.formfield_overrides, **WIDGETS}
     fieldsets = (
-        (None, {"fields": ("position", "verb", "params", "select", ("max_targets", "max_attempts"), "timeout_s")}),
+        (None, {"fields": ("position", "verb", "params", ("timeout_s", "max_attempts"))}),
+        ("Targets", {"fields": ("select", ("max_targets", "rollout"), ("min_healthy", "domain"))}),
         ("Approval", {"fields": (("approvals", "approval_ttl_s"),)}),
-        ("Limits", {"fields": ("cooldown_s", ("budget", "budget_window_s"))}),
-        ("Proof", {"fields": (("good_samples", "verify_within_s"), "settle_s")}),
+        ("Limits", {"fields": (("cooldown_s", "budget_window_s"), ("budget", "budget_per_target"))}),
+        ("Proof", {"fields": (("good_samples", "verify_within_s"), ("settle_s", "relapse_s"), "verify_queries")}),
+        ("If it makes things worse", {"fields": (("collateral", "undo"),)}),
     )
+
+    def formfield_for_dbfield(self, db_field: Any, request: HttpRequest, **options: Any) -> Any:
+        found = super().formfield_for_dbfield(db_field, request, **options)
+        if found is not None and not found.help_text:
+            found.help_text = STEP_HELP.get(db_field.name, "")
+        return found
 
     def get_extra(self, request: HttpRequest, obj: Any = None, **kwargs: Any) -> int:
         return 1 if obj is None else 0
@@ -86,6 +113,17 @@ class PlaybookAdmin(RestoreAdmin, PluginAdmin, EditAdmin):
     readonly_fields = ("version_list",)
     fieldsets = (
         (None, {"fields": ("name", "description", "matchers", "autonomy", "priority", "enabled")}),
+        (
+            "Earning autonomy",
+            {
+                "fields": (
+                    ("shadow_window_s", "silence_days"),
+                    ("promote_after", "promote_lift"),
+                    ("masking_after", "masking_window_s"),
+                ),
+                "classes": ("collapse",),
+            },
+        ),
         ("Versions", {"fields": ("version_list",), "classes": ("collapse",)}),
     )
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import Any
 
 from django import forms
 from django.core.exceptions import ValidationError
 
 from remediation.admin.unfolded import TextareaWidget
+from remediation.repair.asking import COMPARE
 
 
 class _Text(forms.CharField):
@@ -121,6 +123,46 @@ class JsonField(_Text):
 
     def write(self, value: Any) -> str:
         return json.dumps(value, indent=2, ensure_ascii=False)
+
+
+class QueriesField(_Text):
+    """What else has to hold, `query < 0.05` a line; JSON for a query of several lines."""
+
+    opening = "["
+    LINE = re.compile(r"(.+)(<=|>=|==|!=|<|>)\s*(\S+)")
+
+    def read(self, text: str) -> list[dict[str, Any]]:
+        return self._checked([self._line(line) for line in filter(None, (line.strip() for line in text.splitlines()))])
+
+    def from_json(self, text: str) -> Any:
+        return self._checked(super().from_json(text))
+
+    def write(self, value: list[dict[str, Any]]) -> str:
+        return "\n".join(f"{one['query']} {one['op']} {one['value']:.12g}" for one in value)
+
+    def _line(self, line: str) -> dict[str, Any]:
+        found = self.LINE.fullmatch(line)
+        value = self.scalar(found[3]) if found else None
+        if found is None or not found[1].strip() or isinstance(value, bool) or not isinstance(value, int | float):
+            raise ValidationError(f"Write one query, a comparison and a number a line; {line[:60]!r} is none.")
+        return {"query": found[1].strip(), "op": found[2], "value": value}
+
+    def _checked(self, given: Any) -> list[dict[str, Any]]:
+        rows = given if isinstance(given, list) else [given]
+        if not all(_is_query(row) for row in rows):
+            raise ValidationError('Each is {"query": "...", "op": "<", "value": 0.05}, with one of ' + _OPS)
+        return rows
+
+
+_OPS = ", ".join(COMPARE)
+
+
+def _is_query(row: Any) -> bool:
+    if not isinstance(row, dict) or row.keys() != {"query", "op", "value"}:
+        return False
+    query, value = row["query"], row["value"]
+    whole = isinstance(query, str) and bool(query.strip())
+    return whole and row["op"] in COMPARE and isinstance(value, int | float) and not isinstance(value, bool)
 
 
 def _refuse(constant: str) -> float:

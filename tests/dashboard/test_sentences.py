@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import pytest
@@ -13,11 +13,10 @@ from dashboard.pages.story import sentence
 from dashboard.pages.words import tone
 from remediation.decide import again, approval
 from remediation.models import Breaker, Remediation, Transition
-
 from remediation.states import Autonomy, IncidentState, Outcome, RemediationState, Verdict
 
 ROOT = Path(__file__).resolve().parents[2]
-NAMED = {
+NAMED: dict[str, Iterable[str]] = {
     "ASKED": {again.ASKED},
     "REFUSED": {approval.REFUSED},
     "RemediationState.PLANNED": {RemediationState.PLANNED},

@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 from django.test import Client
 
-from remediation.models import Playbook
+from remediation.admin.texts import QueriesField
+from remediation.models import Playbook, Step
 from tests.remediation.admin.conftest import param_errors, told
 
 pytestmark = pytest.mark.django_db
@@ -32,6 +33,12 @@ def step(number: int, verb: str = "restart", **fields: Any) -> dict[str, Any]:
         "good_samples": 3,
         "verify_within_s": 60,
         "settle_s": 0,
+        "rollout": "one",
+        "min_healthy": 1,
+        "budget_per_target": 0,
+        "relapse_s": 600,
+        "collateral": "on",
+        "undo": "on",
     } | fields
     return {f"steps-{number}-{name}": value for name, value in values.items()}
 
@@ -44,6 +51,12 @@ def form(*steps: dict[str, Any], stored: int = 0, **fields: Any) -> dict[str, An
         "autonomy": "approve",
         "priority": "0",
         "enabled": "on",
+        "shadow_window_s": 600,
+        "silence_days": 60,
+        "promote_after": 10,
+        "promote_lift": 0.1,
+        "masking_after": 5,
+        "masking_window_s": 604800,
         "steps-TOTAL_FORMS": len(steps),
         "steps-INITIAL_FORMS": stored,
         "steps-MIN_NUM_FORMS": 0,
@@ -159,3 +172,56 @@ def test_verb_that_is_gone_shows_as_such(admin: Client) -> None:
 def test_parameters_of_a_verb_are_served_to_the_page(admin: Client) -> None:
     response = admin.get("/admin/remediation/playbook/params/", {"plugin": "scale", "prefix": "steps-3-params"})
     assert b'name="steps-3-params-by"' in response.content
+
+
+def test_every_field_of_a_step_is_shown_with_help(admin: Client) -> None:
+    formset = admin.get(ADD).context["inline_admin_formsets"][0]
+    shown = {field.field.name: field for form in formset for part in form for line in part for field in line}
+    stored = {field.name for field in Step._meta.concrete_fields if field.editable} - {"id", "playbook"}
+    assert shown.keys() == stored
+    without = [name for name, one in shown.items() if not one.field.help_text and name not in ("verb", "params")]
+    assert without == []
+
+
+def test_every_field_of_a_playbook_is_shown(admin: Client) -> None:
+    shown = set(admin.get(ADD).context["adminform"].form.fields)
+    assert shown == {field.name for field in Playbook._meta.concrete_fields if field.editable} - {"id"}
+
+
+def test_a_step_keeps_all_that_was_said(admin: Client) -> None:
+    said: dict[str, Any] = {
+        "min_healthy": 2,
+        "rollout": "doubling",
+        "domain": "zone",
+        "budget_per_target": 1,
+        "relapse_s": 30,
+        "verify_queries": 'sum by (job) (rate(e{a="b"}[1m])) <= 0.05\nup == 1',
+        "undo": "",
+    }
+    assert admin.post(ADD, form(step(0, **said))).status_code == 302
+    row = Step.objects.get()
+    assert (row.min_healthy, row.rollout, row.domain, row.budget_per_target) == (2, "doubling", "zone", 1)
+    assert (row.relapse_s, row.collateral, row.undo) == (30, True, False)
+    assert row.verify_queries == [
+        {"query": 'sum by (job) (rate(e{a="b"}[1m]))', "op": "<=", "value": 0.05},
+        {"query": "up", "op": "==", "value": 1},
+    ]
+    page = admin.get(change(Playbook.objects.get())).content.decode()
+    assert "sum by (job) (rate(e{a=&quot;b&quot;}[1m])) &lt;= 0.05\nup == 1</textarea>" in page
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["up", "up < soon", "< 5", '[{"query": "up"}]', '[{"query": "up", "op": "~", "value": 1}]', "[1]", "up < true",
+     '[{"query": "up", "op": "<", "value": NaN}]', "["],
+)  # fmt: skip
+def test_what_cannot_be_verified_is_refused_at_its_field(admin: Client, text: str) -> None:
+    errors = step_errors(admin.post(ADD, form(step(0, verify_queries=text))))
+    assert list(errors[0]) == ["verify_queries"]
+
+
+def test_a_query_of_several_lines_is_shown_as_json() -> None:
+    field = QueriesField()
+    stored = [{"query": "up\n * 2", "op": "<", "value": 5}]
+    assert field.to_python(field.prepare_value(stored)) == stored
+    assert not field.has_changed(stored, field.prepare_value(stored))
