@@ -31,10 +31,13 @@ COMPARE: Mapping[str, Callable[[float, float], bool]] = {
 }
 
 
-def look_at(source: Source, asked: Mapping[str, Any], *, now: datetime) -> Look:
+def look_at(source: Source, asked: Mapping[str, Any] | Any, *, now: datetime) -> Look:
     """One look at {"query", "op", "value"}: ok when every series it gives holds, bad when one does not, unknown when
     there is none or one has no fresh sample. Never raises."""
-    query, at = str(asked.get("query", "")), now.timestamp()
+    at = now.timestamp()
+    if not isinstance(asked, Mapping):  # it is stored as somebody wrote it
+        return _unknown(f"{asked}: is no query with a comparison", at)
+    query = str(asked.get("query", ""))
     try:
         op, limit = str(asked["op"]), float(asked["value"])
         holds = COMPARE[op]

@@ -46,8 +46,8 @@ def test_every_series_of_a_further_query_has_to_hold(world: World, values: dict[
     assert Remediation.objects.first().checks[-1]["queries"][0]["reason"].startswith("errors")  # type: ignore[union-attr]
 
 
-@pytest.mark.parametrize("asked", [{"query": "errors"}, {"query": "errors", "op": "~", "value": 1}, {}])
-def test_query_that_cannot_be_read_is_unknown(world: World, asked: dict[str, Any]) -> None:
+@pytest.mark.parametrize("asked", [{"query": "errors"}, {"query": "errors", "op": "~", "value": 1}, {}, "errors"])
+def test_query_that_cannot_be_read_is_unknown(world: World, asked: Any) -> None:
     world.set(WELL, query="errors")
     repaired(world, queries=[asked]).ticks(16)
     assert world.states() == ["inconclusive"]
