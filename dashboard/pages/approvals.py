@@ -58,7 +58,11 @@ def approve(request: HttpRequest, pk: int) -> HttpResponse:
     """Sign a plan. A risky one asks for the name of what it acts on, and for the password where that was long ago."""
     row = get_object_or_404(_related(), pk=pk)
     digest, typed = request.POST.get("digest", ""), request.POST.get("target", "").replace("\x00", "")[:REASON_LENGTH]
-    if missing := _missing(request, row, typed):
+    if not _answerable(request, row):
+        typed = (
+            ""  # approve says what is wrong; were it answerable a moment later, nobody has been asked for a password
+        )
+    elif missing := _missing(request, row, typed):
         return missing
     call = partial(approval.approve, row, user=person(request), digest=digest, now=timezone.now(), typed=typed)
     return _answer(request, call, f"Approved: {row.verb} {row.target_names}.")
@@ -70,12 +74,15 @@ def _related() -> QuerySet[Remediation]:
     )
 
 
+def _answerable(request: HttpRequest, row: Remediation) -> bool:
+    return row.state == RemediationState.AWAITING_APPROVAL and person(request).username not in approval.barred(row)
+
+
 def _missing(request: HttpRequest, row: Remediation, typed: str) -> HttpResponse | None:
     """The form once more, when the risky step it approves needs something that it did not bring."""
     user = person(request)
-    answerable = row.state == RemediationState.AWAITING_APPROVAL and user.username not in approval.barred(row)
-    if not (answerable and approval.is_risky(row)):
-        return None  # told what is wrong with it by approve itself
+    if not approval.is_risky(row):
+        return None
     if not approval.confirms(row, typed):
         wrong = f"“{typed}” is not what it acts on" if typed.strip() else "The name of what it acts on is missing"
         return _once_more(request, row, typed, f"{wrong}. Type {row.target_names}, exactly as it is written.", 400)
@@ -111,7 +118,7 @@ def _answer(request: HttpRequest, call: Callable[[], Remediation], done: str) ->
         row = call()
     except NotAllowed as error:
         raise PermissionDenied(str(error)) from error
-    except Conflict as error:
+    except (Conflict, approval.Unconfirmed) as error:
         return conflict(request, message=str(error), back=reverse("approvals"))
     if row.state == RemediationState.AWAITING_APPROVAL:
         done = f"{done} Another person has to approve it as well."

@@ -11,6 +11,7 @@ from django.contrib.auth.models import User
 from django.test import Client
 from django.utils import timezone
 
+from dashboard.pages import approvals
 from remediation import conf
 from remediation.decide import takeover
 from remediation.models import Approval, Freeze, Incident, PlaybookVersion, Remediation, Transition
@@ -104,6 +105,23 @@ def test_an_old_session_shows_its_password_in_place(client: Client, ann: User) -
     assert sign(client, row, target="cart-db", password=PASSWORD).status_code == 302
     assert state_of(row) == "ready"
     assert "session-old" not in client.get("/approvals/").content.decode()
+
+
+def test_a_step_that_becomes_answerable_meanwhile_is_not_signed_without_the_password(
+    client: Client, ann: User, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The page looked while it was gated still, and the approval while it was waiting for a person."""
+    row = asked(verb="failover")
+    grow_old(client)
+
+    def as_it_was(*_: object, **__: object) -> Remediation:
+        found = Remediation.objects.get(pk=row.pk)
+        found.state = "gated"
+        return found
+
+    monkeypatch.setattr(approvals, "get_object_or_404", as_it_was)
+    answer = sign(client, row, target="cart-db")
+    assert (answer.status_code, state_of(row), Approval.objects.count()) == (409, "awaiting_approval", 0)
 
 
 def test_six_wrong_passwords_lock_here_as_at_the_door(client: Client, ann: User) -> None:
