@@ -166,7 +166,9 @@ def faults(chain: Iterable[Link], *, number: int = 0, previous: str = BEGINNING)
 
 
 def late(*, now: datetime) -> Iterator[Fault]:
-    """Lines that should have had a seal for long."""
+    """Lines that should have had a seal for long, or have one that is no link: numbers begin with 1."""
+    for seal_ in Seal.objects.filter(number__lt=1).select_related("transition").order_by("number")[:100]:
+        yield Fault(number=seal_.number, text=f"{_named(seal_.transition)} has a seal outside the chain")
     for line in unsealed(whole=True).filter(at__lt=now - SOON).order_by("pk")[:100]:
         yield Fault(number=0, text=f"{_named(line)} has no seal")
 

@@ -56,6 +56,16 @@ def test_a_changed_line_is_named_and_the_status_is_1() -> None:
     assert (status, f"link 4: line {rows[3].pk} (" in out, "1 found" in err) == (1, True, True)
 
 
+def test_a_seal_outside_the_chain_hides_nothing() -> None:
+    """Neither a line that was made up, nor the last one taken off the chain and changed."""
+    rows = write(3)
+    verify()
+    Seal.objects.filter(number=3).update(number=-1)
+    Transition.objects.filter(pk=rows[2].pk).update(reason="nothing happened")
+    status, out, _ = verify()
+    assert (status, f"line {rows[2].pk} (" in out, "has a seal outside the chain" in out) == (1, True, True)
+
+
 def test_a_line_that_was_never_sealed_is_named() -> None:
     write(2)
     verify()
