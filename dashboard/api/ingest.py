@@ -49,7 +49,9 @@ def alertmanager(request: HttpRequest) -> HttpResponse:
     try:
         _announce(row, delivery, changed, now=now)
     except Exception:
-        log.exception("source %s: alerts are stored and not announced; they are judged in their rules' turn", row.source)
+        log.exception(
+            "source %s: alerts are stored and not announced; they are judged in their rules' turn", row.source
+        )
     return _stored(delivery, changed=len(changed))
 
 

@@ -1,4 +1,4 @@
-"""For pytest: runs each test once as it is, and once more for each broken variant that it has to notice.
+"""For pytest: runs each test once for each broken variant that it has to notice, and then as the product is.
 
 Loaded by `-p tests.broken.plugin`; `--broken` names the variants, or says `all`. What came of each run is written to
 `--broken-results`, one line of JSON each. A run that is broken never counts as a failure of pytest's own.
@@ -59,25 +59,26 @@ class Breaking:
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_protocol(self, item: pytest.Item, nextitem: pytest.Item | None) -> bool:
-        for clause in self.clauses:
-            if not key_of(item.nodeid, clause.node):
-                continue
-            for variant in (None, *clause.variants):
-                self._run(item, clause.node, variant)
-        # As it is once more, for pytest to count; and with what comes next, so that what is shared is taken down.
-        _anew(item, None)
-        runtestprotocol(item, nextitem=nextitem)
+        mine = [clause for clause in self.clauses if key_of(item.nodeid, clause.node)]
+        for clause in mine:
+            for variant in clause.variants:
+                if self._is_asked(clause.node, variant):
+                    # The parent stands for the next test: this one is taken down, what it shares with others stays.
+                    self._run(item, clause.node, variant, log=False, nextitem=item.parent)
+        # As it is comes last, with what follows, for pytest to count.
+        self._run(item, mine[0].node if mine else item.nodeid, None, log=True, nextitem=nextitem)
         return True
 
-    def _run(self, item: pytest.Item, node: str, variant: Variant | None) -> None:
+    def _is_asked(self, node: str, variant: Variant) -> bool:
+        """Whether it was named, and no other parameter of the test has found it out already."""
+        named = self.wanted is None or variant.name in self.wanted
+        return named and (node, variant.name) not in self.found_out
+
+    def _run(self, item: pytest.Item, node: str, variant: Variant | None, *, log: bool, nextitem: Any) -> None:
         name = variant.name if variant else ""
-        unwanted = name and self.wanted is not None and name not in self.wanted
-        if unwanted or (node, name) in self.found_out:
-            return
         _anew(item, variant)
         began = time.monotonic()
-        # The parent stands for the next test: this one is taken down, what it shares with others stays.
-        runtestprotocol(item, log=False, nextitem=item.parent)  # type: ignore[arg-type]
+        runtestprotocol(item, log=log, nextitem=nextitem)
         outcome = what_came(item.stash[RAISED])
         if outcome == FOUND_OUT:
             self.found_out.add((node, name))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,7 +12,9 @@ from django.db import connection, transaction
 from remediation import episodes, repair
 from remediation.models import Incident, Remediation, change
 from remediation.repair import claim, effect
+from remediation.repair.lease import Lease
 from remediation.states import Outcome
+from tests import test_layers
 from tests.broken.variant import Clause, Variant, edit, instead
 from tests.remediation import test_invariants as machine
 
@@ -25,6 +28,11 @@ ATOMIC = "with transaction.atomic():"
 def the_index_is_gone(patch: pytest.MonkeyPatch) -> None:
     with connection.cursor() as cursor:
         cursor.execute("DROP INDEX one_live_remediation_per_target")
+
+
+def another_file_writes_states(patch: pytest.MonkeyPatch) -> None:
+    """The tests do, to begin in the middle of something: a file of theirs stands for one of the product."""
+    patch.setattr(test_layers, "files", lambda: [Path(machine.__file__).with_name("test_hard_cases.py")])
 
 
 def attaching_is_not_recorded(patch: pytest.MonkeyPatch) -> None:
@@ -54,6 +62,11 @@ def the_fencing_number_stays(patch: pytest.MonkeyPatch) -> None:
         return change(row, to, **more)
 
     patch.setattr(claim, "change", unfenced)
+
+
+def renews_whatever_the_number(self: Lease) -> bool:
+    rows = Remediation.objects.filter(pk=self.row.pk, state=self.state, lease_until__gt=self.clock())
+    return bool(rows.update(due_at=self.clock()))
 
 
 def a_late_worker_reports_all_the_same(patch: pytest.MonkeyPatch) -> None:
@@ -128,6 +141,13 @@ CLAUSES = (
     ),
     Clause(
         number=2,
+        says="and nowhere else",
+        held_by=("remediation/models/transition.py",),
+        node="tests/test_layers.py::test_only_transition_changes_state",
+        variants=(Variant(name="another file writes states as well", breaks=another_file_writes_states),),
+    ),
+    Clause(
+        number=2,
         says="in the same transaction",
         held_by=("remediation/models/transition.py",),
         node="tests/remediation/test_invariant_rows.py::test_state_and_history_are_written_together_or_not_at_all",
@@ -179,6 +199,19 @@ CLAUSES = (
         variants=(
             Variant(
                 name="a lease never passes", breaks=instead("remediation.repair.lease:Lease.renew", lambda self: True)
+            ),
+        ),
+    ),
+    Clause(
+        number=3,
+        says="nor does one whose claim has a newer fencing number",
+        held_by=("remediation/repair/lease.py",),
+        node="tests/remediation/repair/test_rollout.py::"
+        "test_lease_that_was_taken_over_is_not_renewed_and_nothing_is_reported",
+        variants=(
+            Variant(
+                name="the fencing number is not compared",
+                breaks=instead("remediation.repair.lease:Lease.renew", renews_whatever_the_number),
             ),
         ),
     ),

@@ -124,7 +124,7 @@ CLAUSES = (
             ),
             Variant(
                 name="one sample counts at each look",
-                breaks=edit("remediation.verify.recovery:_telling", ' or row["sample_at"] == last_sample', ""),
+                breaks=edit("remediation.verify.recovery:_telling", 'row["sample_at"] == last_sample', "False"),
             ),
             Variant(
                 name="what is from before the effect counts",
