@@ -11,6 +11,7 @@ from remediation.decide.match import first_fitting
 from remediation.doorbell import ring_after_commit
 from remediation.models import HOMEOSTAT, Incident, Prepared, Rule, RuleVersion, Service, record_all
 from remediation.models.service import matcher_text
+from remediation.redact import redacted_facts
 from remediation.series import Labels
 from remediation.standings import Judged
 from remediation.states import IncidentState, Phase, Verdict
@@ -58,7 +59,7 @@ class Opening:
                 service=service,
                 fingerprint=name,
                 series_labels=one.labels,
-                labels=labels,
+                labels=redacted_facts(labels),
                 annotations=rule.annotations,
                 severity=rule.severity,
                 state=IncidentState.FIRING if firing else IncidentState.PENDING,

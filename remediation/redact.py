@@ -62,6 +62,13 @@ _PATTERNS: Sequence[tuple[re.Pattern[str], str]] = (
 )
 """Linear in the text: what repeats is bounded, or ends at the first character that does not belong to it."""
 
+_HINTS = (
+    *("pass", "pwd", "secret", "token", "credential", "key", "authorization", "cookie", "session", "bearer", "basic"),
+    *("://", "-u", "identified", "eyj", "ghp_", "gho_", "ghu_", "ghs_", "ghr_", "github_pat_", "glpat-", "xox"),
+    *("akia", "asia", "aiza"),
+)
+"""What each of the patterns needs one of, in small letters: most texts hold none, and are through in a microsecond."""
+
 
 def redact(text: str, *, limit: int = OUTPUT_LIMIT) -> str:
     """The text without secrets, in at most `limit` characters and a word that it was cut.
@@ -73,8 +80,10 @@ def redact(text: str, *, limit: int = OUTPUT_LIMIT) -> str:
     whole = text[:LOOKED_AT].replace("\x00", "")
     for value in sorted(set(_known()), key=len, reverse=True):
         whole = whole.replace(value, HIDDEN)
-    for pattern, shown in _PATTERNS:
-        whole = pattern.sub(shown, whole)
+    small = whole.lower()
+    if any(hint in small for hint in _HINTS):
+        for pattern, shown in _PATTERNS:
+            whole = pattern.sub(shown, whole)
     cut = len(whole) > limit or len(text) > LOOKED_AT
     return f"{whole[:limit]}\n… cut here" if cut else whole
 

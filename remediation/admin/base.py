@@ -16,6 +16,7 @@ from django.utils.safestring import SafeString
 
 from remediation.admin.unfolded import ModelAdmin, NumberWidget, TextareaWidget
 from remediation.models.base import Seconds
+from remediation.redact import redacted_facts
 from remediation.signals import edited
 
 if TYPE_CHECKING:
@@ -80,6 +81,7 @@ def say(request: HttpRequest, level: int, texts: Iterable[str]) -> None:
 
 
 def pretty(value: Any) -> SafeString:
-    """JSON for reading, inert."""
-    text = json.dumps(value, indent=2, ensure_ascii=False, sort_keys=True)
+    """JSON for reading, inert and without secrets: what a call needs to be repeated may hold one."""
+    shown = redacted_facts({"": value})[""]
+    text = json.dumps(shown, indent=2, ensure_ascii=False, sort_keys=True)
     return format_html('<pre class="text-xs whitespace-pre-wrap">{}</pre>', text)

@@ -11,7 +11,7 @@ from remediation import registry
 from remediation.canonical import canonical
 from remediation.exceptions import EffectNotStarted, HomeostatError
 from remediation.models import Incident, Playbook, Step, Target
-from remediation.redact import redact
+from remediation.redact import redact, redacted_facts
 from remediation.series import digest
 from remediation.targets.base import Call
 
@@ -41,7 +41,14 @@ def _call(step_verb: str, params: dict[str, Any], target: Target) -> Call:
     ref = target.ref()
     backend.check(ref)
     call = verb.preview(backend, ref, verb.parse(params))
-    return replace(call, configured=_configured(target))
+    return replace(
+        call,
+        configured=_configured(target),
+        text=redact(call.text),
+        before=redacted_facts(call.before),
+        after=redacted_facts(call.after),
+        undo=redact(call.undo),
+    )
 
 
 def _configured(target: Target) -> str:
@@ -83,9 +90,9 @@ def build(
             "rule": incident.rule.name,
             "rule_version": incident.rule_version.number,
             "query": incident.rule_version.body["query"],
-            "labels": incident.labels,
+            "labels": redacted_facts(incident.labels),
             "value": incident.value,
-            "reason": incident.reason,
+            "reason": redact(incident.reason),
         },
         "verify": {
             "good_samples": step.good_samples,

@@ -14,6 +14,7 @@ from remediation.exceptions import HomeostatError
 from remediation.models.incident import Incident
 from remediation.models.prepared import Place, PreparedUpdate
 from remediation.models.remediation import Remediation, RemediationTarget
+from remediation.redact import redact, redacted_facts
 from remediation.signals import moving, transitioned
 from remediation.states import REMEDIATION_LIVE
 
@@ -73,6 +74,7 @@ def change(
     if to not in row.MOVES.get(row.state, ()):
         raise IllegalMove(f"{row.KIND} {row.pk} cannot go from {row.state} to {to}")
     fields |= {"state": str(to), "state_since": now}
+    reason = redact(reason)
     if isinstance(row, Remediation):
         fields["reason"] = reason
         if to not in REMEDIATION_LIVE:
@@ -120,7 +122,8 @@ def record(
     facts: dict[str, Any] | None = None,
     from_state: str = "",
 ) -> Transition:
-    """Write one line of history: a state change, or something that happened to a row that has no states."""
+    """Write one line of history: a state change, or something that happened to a row that has no states. Without
+    secrets, whoever brings them along: it is never changed afterwards, and is exported."""
     incident = row if isinstance(row, Incident) else getattr(row, "incident", None)
     transition = Transition.objects.create(
         kind=str(getattr(row, "KIND", row._meta.model_name)),
@@ -128,10 +131,10 @@ def record(
         incident=incident,
         from_state=from_state,
         to_state=to,
-        reason=reason,
+        reason=redact(reason),
         actor=actor,
         at=now,
-        facts=facts or {},
+        facts=redacted_facts(facts or {}),
     )
     transaction.on_commit(partial(transitioned.send, Transition, transition=transition))
     return transition
@@ -146,7 +149,7 @@ def record_all(lines: Sequence[tuple[Incident, str, str]], *, now: datetime) -> 
             incident=incident,
             from_state=origin,
             to_state=to,
-            reason=incident.reason,
+            reason=redact(incident.reason),
             at=now,
         )
         for incident, to, origin in lines

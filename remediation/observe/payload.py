@@ -18,6 +18,7 @@ from urllib.parse import urlsplit
 import orjson
 
 from remediation.observe.base import SeenAlert
+from remediation.redact import redacted_facts
 from remediation.series import fingerprint
 
 MAX_SENT = 1000
@@ -202,7 +203,8 @@ def _annotations(found: object) -> dict[str, str]:
     pairs = _pairs({} if found is None else found, "annotation")
     if any(not _NAME.fullmatch(name) for name in pairs):
         raise PayloadError("an annotation has a name that is none")
-    return {name: text if len(text) <= MAX_VALUE else text[: MAX_VALUE - 1] + "…" for name, text in pairs.items()}
+    shown = redacted_facts(pairs)  # texts for people: nothing is judged or matched by them
+    return {name: text if len(text) <= MAX_VALUE else text[: MAX_VALUE - 1] + "…" for name, text in shown.items()}
 
 
 def _pairs(found: object, what: str) -> dict[str, str]:

@@ -9,14 +9,15 @@ import requests
 from urllib3.exceptions import NameResolutionError, NewConnectionError
 
 from remediation.exceptions import ObserveError, QueryRefused, SourceFailed
+from remediation.redact import redact
 
 EXCERPT = 300
 """Characters kept of an error text that Prometheus itself wrote."""
 
 
 def excerpt(text: object) -> str:
-    """The beginning of a foreign text on one line."""
-    line = re.sub(r"[\x00-\x20\x7f-\x9f\u2028\u2029]+", " ", str(text)).strip()
+    """The beginning of a foreign text on one line, without secrets."""
+    line = re.sub(r"[\x00-\x20\x7f-\x9f\u2028\u2029]+", " ", redact(str(text))).strip()
     return line if len(line) <= EXCERPT else line[: EXCERPT - 1] + "…"
 
 

@@ -12,41 +12,41 @@ from remediation import secrets
 from remediation.redact import HIDDEN, redact, redacted_facts
 from tests.remediation.world import World, make_playbook, make_rule, make_service
 
+HIDDEN_IN = [
+    ("Authorization: Bearer abc.def-123", "abc.def-123"),
+    ('{"Authorization": "Basic dXNlcjpwYXNz"}', "dXNlcjpwYXNz"),
+    ("sent bearer 0123456789abcdef to it", "0123456789abcdef"),
+    ("password=hunter2 next=1", "hunter2"),
+    ("DB_PASSWORD: hunter2", "hunter2"),
+    ("'api_key': 'k-123'", "k-123"),
+    ('"client_secret": "with space"', "with space"),
+    ("mysql --password hunter2 -u root", "hunter2"),
+    ("--token=t0p", "t0p"),
+    ("postgres://user:hunter2@db/name failed", "hunter2"),
+    ("redis://:hunter2@cache:6379", "hunter2"),
+    ("Set-Cookie: session=abc; Path=/", "session=abc"),
+    ("-----BEGIN RSA PRIVATE KEY-----\nMIIE\nzzz\n-----END RSA PRIVATE KEY-----", "MIIE"),
+    ("-----BEGIN PRIVATE KEY-----\nMIIE and it was cut", "MIIE"),
+    ("eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxIn0.c2ln is the token", "eyJhbGciOiJIUzI1NiJ9"),
+    ("PGPASSWORD=hunter2 psql", "hunter2"),
+    ('{"accessToken":"hunter2"}', "hunter2"),
+    ("DB_PASS=hunter2", "hunter2"),
+    ('mysql --password "hunter2 and more"', "more"),
+    ("mysql --password 'hunter2'", "hunter2"),
+    ('{"password": "a\\"hunter2"}', "hunter2"),
+    ('{"body": "{\\"password\\": \\"hunter2\\"}"}', "hunter2"),
+    ('{"token": 12345678}', "12345678"),
+    ("'password' => 'hunter2'", "hunter2"),
+    ('password = "hunter2 and it was cut', "hunter2"),
+    ("postgres://user:p@ss/hunter2@db/name", "hunter2"),
+    ("curl -u admin:hunter2 https://host", "hunter2"),
+    ("<password>hunter2</password>", "hunter2"),
+    ("remote: ghp_0123456789abcdefghijABCDEFGHIJ0123 expired", "ghp_"),
+]
+SECRETS = [text for text, _ in HIDDEN_IN]
 
-@pytest.mark.parametrize(
-    ("text", "hidden"),
-    [
-        ("Authorization: Bearer abc.def-123", "abc.def-123"),
-        ('{"Authorization": "Basic dXNlcjpwYXNz"}', "dXNlcjpwYXNz"),
-        ("sent bearer 0123456789abcdef to it", "0123456789abcdef"),
-        ("password=hunter2 next=1", "hunter2"),
-        ("DB_PASSWORD: hunter2", "hunter2"),
-        ("'api_key': 'k-123'", "k-123"),
-        ('"client_secret": "with space"', "with space"),
-        ("mysql --password hunter2 -u root", "hunter2"),
-        ("--token=t0p", "t0p"),
-        ("postgres://user:hunter2@db/name failed", "hunter2"),
-        ("redis://:hunter2@cache:6379", "hunter2"),
-        ("Set-Cookie: session=abc; Path=/", "session=abc"),
-        ("-----BEGIN RSA PRIVATE KEY-----\nMIIE\nzzz\n-----END RSA PRIVATE KEY-----", "MIIE"),
-        ("-----BEGIN PRIVATE KEY-----\nMIIE and it was cut", "MIIE"),
-        ("eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxIn0.c2ln is the token", "eyJhbGciOiJIUzI1NiJ9"),
-        ("PGPASSWORD=hunter2 psql", "hunter2"),
-        ('{"accessToken":"hunter2"}', "hunter2"),
-        ("DB_PASS=hunter2", "hunter2"),
-        ('mysql --password "hunter2 and more"', "more"),
-        ("mysql --password 'hunter2'", "hunter2"),
-        ('{"password": "a\\"hunter2"}', "hunter2"),
-        ('{"body": "{\\"password\\": \\"hunter2\\"}"}', "hunter2"),
-        ('{"token": 12345678}', "12345678"),
-        ("'password' => 'hunter2'", "hunter2"),
-        ('password = "hunter2 and it was cut', "hunter2"),
-        ("postgres://user:p@ss/hunter2@db/name", "hunter2"),
-        ("curl -u admin:hunter2 https://host", "hunter2"),
-        ("<password>hunter2</password>", "hunter2"),
-        ("remote: ghp_0123456789abcdefghijABCDEFGHIJ0123 expired", "ghp_"),
-    ],
-)
+
+@pytest.mark.parametrize(("text", "hidden"), HIDDEN_IN)
 def test_what_looks_like_a_secret_is_hidden(text: str, hidden: str) -> None:
     assert hidden not in redact(text)
     assert HIDDEN in redact(text)

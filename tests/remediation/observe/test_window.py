@@ -56,7 +56,7 @@ def test_window_ends_now_and_keeps_gaps() -> None:
     found = fetch(source, Question(query="x", window_s=44, step_s=15), now=NOW)
     assert source.asked == [("x", SEEN - 30, SEEN, 15)]
     np.testing.assert_allclose(found.times - SEEN, [-30, -15, 0], atol=1e-6)
-    np.testing.assert_array_equal(found.values, [[1.0, math.nan, math.inf], [math.nan, 2.0, math.nan]])
+    np.testing.assert_array_equal(found.values, [[1.0, math.nan, math.nan], [math.nan, 2.0, math.nan]])
 
 
 def test_no_series_says_so() -> None:
