@@ -28,7 +28,7 @@ faults: ## kill, cut and lie to the real processes, and compare ledger and datab
 	$(SETUP) test
 	@exec $(VENV_PYTHON) -m tests.faults $(ARGS)
 
-invariants: ## prove each invariant: its tests as the product is, and with it broken on purpose: three minutes
+invariants: ## prove each invariant: its tests as the product is, and with it broken on purpose: one to three minutes
 	$(SETUP) test
 	@exec $(VENV_PYTHON) -m tests.broken $(ARGS)
 

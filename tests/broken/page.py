@@ -46,7 +46,7 @@ INVARIANTS: dict[int, str] = {
 TOP = """# The invariants, and what proves them
 
 Each of the twenty holds by the code that is named here, and by a test that fails when that code is broken. To see it,
-`make invariants` (some three minutes, {runs} runs) takes every test as the product is, when it has to pass, and once
+`make invariants` (one to three minutes, {runs} runs) takes every test as the product is, when it has to pass, and once
 more with each of the broken products of the last column, when it has to say itself that something does not hold. A part
 of that is in the fast suite (`tests/broken/test_broken.py`).
 
