@@ -15,11 +15,12 @@ from remediation import judging, registry
 from remediation.combination import OPEN, Combination, Wanted, is_combined
 from remediation.detect.base import Verdicts
 from remediation.detect.combine import Condition, Traffic
+from remediation.doorbell import ring
 from remediation.exceptions import ConfigurationError, HomeostatError, ObserveError, SourceFailed
 from remediation.judging import Asked, asking
-from remediation.models import Incident, Rule, SeriesState, Source
+from remediation.models import Alert, Incident, Rule, SeriesState, Source
 from remediation.observe import alerts, window
-from remediation.observe.base import Question
+from remediation.observe.base import Question, SeenAlert
 from remediation.observe.clients import client_for
 from remediation.observe.together import Found, together
 from remediation.series import Floats, Labels, Matrix
@@ -153,8 +154,10 @@ def _pull_alerts(rule: Rule, name: str, *, now: datetime) -> None:
     if not any(detector and detector.source == "alerts" for detector in found):
         return
     try:
-        shown = _together("shown", rule.source, partial(_read_shown, rule.source, now=now))
-        if name not in shown or rule.source.alertmanager_url:  # it may be over, or known elsewhere
+        shown = _together("shown", rule.source, partial(_shown, rule.source, now=now)).get(name)
+        if shown is not None and not rule.source.alertmanager_url:
+            alerts.confirm(rule.source, name, shown, now=now)
+        else:  # it may be over, or known elsewhere
             _together("all", rule.source, partial(_pull, rule.source, now=now))
     except TimeoutError:
         raise ObserveError("others wait for the source's alerts already; it is slow or hangs") from None
@@ -167,14 +170,21 @@ def _together(what: str, source: Source, ask: Callable[[], Found]) -> Found:
     return together((what, source.pk), ask, wait_s=2 * source.timeout_s)
 
 
-def _read_shown(source: Source, *, now: datetime) -> frozenset[str]:
+def _shown(source: Source, *, now: datetime) -> dict[str, SeenAlert]:
     with asking(source, now=now):
-        return alerts.keep_shown(source, client_for(source), now=now)
+        return alerts.shown(source, client_for(source))
 
 
 def _pull(source: Source, *, now: datetime) -> None:
     with asking(source, now=now):
-        alerts.pull(source, client_for(source), now=now)
+        changed = alerts.pull(source, client_for(source), now=now)
+    _announce(source, [row for row in changed if row.status == alerts.FIRING])
+
+
+def _announce(source: Source, begun: Sequence[Alert]) -> None:
+    """A look for the sake of one alert that finds others: their own message may come later, and changes nothing."""
+    if begun:
+        ring("alerts_arrived", source_id=source.pk, alert_ids=[row.pk for row in begun])
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -17,7 +17,7 @@ from remediation import condition, conf, episodes, evaluation, judging, storms
 from remediation.combination import is_combined
 from remediation.detect.base import Verdicts
 from remediation.judging import Asked
-from remediation.models import Place, Prepared, PreparedUpdate, Rule, RuleStatus, record
+from remediation.models import Alert, Place, Prepared, PreparedUpdate, Rule, RuleStatus, SeriesState, record
 from remediation.signals import evaluated
 from remediation.standings import Tally, is_countable, refresh, refresh_s
 
@@ -28,6 +28,7 @@ AT_LEAST_S = 5.0
 GOLDEN = 0.6180339887498949
 """Multiples of it spread evenly between 0 and 1."""
 COUNT_EVERY_S = 10.0
+HEARD_LATELY = timedelta(minutes=10)
 _held = Prepared(
     lambda given: RuleStatus.objects.filter(rule__pk__in=given("rules"), running_until=given("lease")).order_by()
 )
@@ -40,14 +41,28 @@ _still = Prepared(
         .values_list("pk", flat=True)
     )
 )
-_waiting = Prepared(
+_left = Prepared(
     lambda given: RuleStatus.objects.filter(rule=given("rule"), waiting=True).order_by().values_list("pk", flat=True)
 )
-_let_wait = PreparedUpdate(lambda given: RuleStatus.objects.filter(rule=given("rule")), waiting=True)
+_leave = PreparedUpdate(lambda given: RuleStatus.objects.filter(rule=given("rule")), waiting=True)
 _take_turn = PreparedUpdate(
     lambda given: RuleStatus.objects.filter(_free_at(given("now"), given("far")), rule=given("rule")),
     running_until=Place("lease"),
+)
+_take_for_all = PreparedUpdate(
+    lambda given: RuleStatus.objects.filter(_free_at(given("now"), given("far")), rule=given("rule")),
+    running_until=Place("lease"),
     waiting=False,
+)
+_seen_at = Prepared(
+    lambda given: (
+        Alert.objects.filter(source=given("source"), seen_at__gte=given("since"))
+        .order_by()
+        .values_list("fingerprint", "seen_at")
+    )
+)
+_judged_at = Prepared(
+    lambda given: SeriesState.objects.filter(rule=given("rule")).order_by().values_list("fingerprint", "judged_at")
 )
 _count_in = PreparedUpdate(
     lambda given: RuleStatus.objects.filter(rule=given("rule"), running_until=given("lease")),
@@ -217,21 +232,40 @@ def alerts_came(rule: Rule, names: frozenset[str] | None) -> None:
 
     While somebody is at the rule they are left to whoever that is: it looks once more when it is done.
     """
-    if not _let_wait.run(rule=rule.pk):  # first: what is taken after this is seen
-        RuleStatus.objects.update_or_create(rule=rule, defaults={"waiting": True})
-    while True:
-        now = timezone.now()
-        held = lease(now)
-        if not _take_turn.run(rule=rule.pk, now=now, far=_far(now), lease=held):
-            return
+    now = timezone.now()
+    held = _take(rule, for_all=names is None, now=now)
+    if held is None:
+        # Marked before the second try: whoever held the rule until then has not looked for marks yet, or is done.
+        if not _leave.run(rule=rule.pk):
+            RuleStatus.objects.update_or_create(rule=rule, defaults={"waiting": True})
+        held = _take(rule, for_all=True, now=now)
+        names = _unjudged(rule, now=now) if held is not None else None
+    while held is not None:
         due = ours([rule], held, now=now)
         if names is not None and due and due[0].status.evaluated_at is not None and not is_combined(rule):
             _judge_some(due[0], names, held, now=now)
         else:
             evaluate(due, held, now=now)
-        if not _waiting.all(rule=rule.pk):
+        if not _left.all(rule=rule.pk):
             return
-        names = None
+        now = timezone.now()
+        held = _take(rule, for_all=True, now=now)
+        names = _unjudged(rule, now=now) if held is not None else None
+
+
+def _take(rule: Rule, *, for_all: bool, now: datetime) -> datetime | None:
+    """The lease, unless somebody is at the rule. Marks that were left are answered by who takes it for all, only."""
+    held = lease(now)
+    take = _take_for_all if for_all else _take_turn
+    return held if take.run(rule=rule.pk, now=now, far=_far(now), lease=held) else None
+
+
+def _unjudged(rule: Rule, *, now: datetime) -> frozenset[str]:
+    """The fingerprints of alerts that were heard of lately and after they were last judged, if they ever were. What a
+    bell that came very late is about is at the rule's next slot."""
+    judged = dict(_judged_at.all(rule=rule.pk))
+    heard = _seen_at.all(source=rule.source_id, since=now - HEARD_LATELY)
+    return frozenset(name for name, seen_at in heard if judged.get(name, 0.0) <= seen_at.timestamp())
 
 
 def _judge_some(one: evaluation.Due, names: frozenset[str], held: datetime, *, now: datetime) -> None:

@@ -96,13 +96,19 @@ def pull(source: Source, client: Alerting, *, now: datetime) -> list[Alert]:
     return changed + (_pull_alertmanager(source, now=now) if source.alertmanager_url else [])
 
 
-def keep_shown(source: Source, client: Alerting, *, now: datetime) -> frozenset[str]:
-    """Keep what the source shows as firing; the fingerprints of that. Nothing is settled of what it does not show: that
-    takes further questions. Raises ObserveError."""
+def shown(source: Source, client: Alerting) -> dict[str, SeenAlert]:
+    """What the source shows as firing, by fingerprint. Raises ObserveError."""
     delivery = client.alerts()
     note_skipped(source, delivery)
-    store(source, delivery.alerts, now=now, pulled=True)
-    return frozenset(fingerprint(one.labels) for one in delivery.alerts)
+    return {fingerprint(one.labels): one for one in delivery.alerts}
+
+
+def confirm(source: Source, name: str, one: SeenAlert, *, now: datetime) -> None:
+    """Keep that a pull shows this alert. Nothing is written when its row says so, and was written lately."""
+    rows = _named.all(source=source.pk, names=[name])
+    lately = now - timedelta(seconds=SEEN_EVERY_S)
+    if not any(row.status == FIRING and lately < row.seen_at <= now for row in rows):
+        store(source, [one], now=now, pulled=True)
 
 
 def _pull_source(source: Source, client: Alerting, *, now: datetime) -> list[Alert]:

@@ -318,7 +318,7 @@ def test_a_message_that_is_not_repeated_for_hours_is_not_acted_on(
     make_playbook(autonomy="approve", approval_ttl_s=100_000)
     source = Source.objects.get()
     monkeypatch.setattr(alerts, "pull", lambda *_, **__: [])
-    monkeypatch.setattr(alerts, "keep_shown", lambda *_, **__: frozenset())
+    monkeypatch.setattr(alerts, "shown", lambda *_, **__: {})
     monkeypatch.setattr(gate, "freshen", lambda *_, **__: None)
     alerts.store(
         source, [seen(labels={"alertname": "AppDown", "target": "app-1"}, start=world.now)], now=world.now, pulled=False

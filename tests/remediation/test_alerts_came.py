@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from remediation import judging, loop
+from remediation import judging, loop, turn
 from remediation.models import Alert, Incident, Rule, RuleStatus, Source, SourceStatus
 from remediation.series import fingerprint
 from tests.remediation.world import make_rule
@@ -64,6 +64,34 @@ def test_what_comes_while_somebody_is_at_the_rule_is_judged_by_whoever_that_is(
 
     monkeypatch.setattr(judging, "judge", slow)
     loop.alerts_arrived(rule.source_id, [first.pk])
+    assert firing() == {"a", "b"}
+    assert not RuleStatus.objects.get().waiting
+
+
+def test_two_that_come_in_the_same_instant_are_both_judged(rule: Rule, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The second finds the rule taken by the first, and leaves its mark before the first has looked for any."""
+    first, second = alert("a"), alert("b")
+    take = turn._take
+    order: list[str] = []
+
+    def both(*arguments: Any, **more: Any) -> Any:
+        order.append("take")
+        if len(order) == 1:
+            held = take(*arguments, **more)
+            loop.alerts_arrived(rule.source_id, [second.pk])
+            return held
+        return take(*arguments, **more)
+
+    monkeypatch.setattr(turn, "_take", both)
+    loop.alerts_arrived(rule.source_id, [first.pk])
+    assert firing() == {"a", "b"}
+
+
+def test_a_mark_that_was_left_outlives_who_takes_the_rule_for_its_own_alerts(rule: Rule) -> None:
+    """It was marked by somebody who found the rule taken, and the next to take it came for another alert."""
+    alert("a")
+    RuleStatus.objects.update(waiting=True)
+    loop.alerts_arrived(rule.source_id, [alert("b").pk])
     assert firing() == {"a", "b"}
     assert not RuleStatus.objects.get().waiting
 
