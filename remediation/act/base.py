@@ -33,8 +33,9 @@ class Verb(Plugin, ABC):
         """Do it. Raises EffectNotStarted or EffectUncertain; never anything that leaves it open which of the two."""
 
     @abstractmethod
-    def probe(self, backend: Backend, target: TargetRef, call: Call) -> Found:
-        """Ask the world whether the effect of `call` took place, by comparing with `call.before`."""
+    def probe(self, backend: Backend, target: TargetRef, call: Call, attempt: Attempt | None = None) -> Found:
+        """Ask the world whether the effect of `call` took place, by comparing with `call.before`. attempt: the one that
+        is asked about, with the fencing number of who asks; None where it is not about one."""
 
     def restored(self, backend: Backend, target: TargetRef, call: Call) -> Found:
         """Ask the world whether what was before `call` is back, after an undo."""

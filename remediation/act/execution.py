@@ -38,9 +38,9 @@ def undo(verb_name: str, target: Target, call: Call, attempt: Attempt) -> Carrie
     return _settled(verb_name, target, lambda verb, on: verb.undo(on, target.ref(), call, attempt))
 
 
-def probe(verb_name: str, target: Target, call: Call) -> Found:
-    """Ask the world whether the call took place."""
-    return _asked(verb_name, target, lambda verb, on: verb.probe(on, target.ref(), call))
+def probe(verb_name: str, target: Target, call: Call, attempt: Attempt | None = None) -> Found:
+    """Ask the world whether the call took place; attempt: see Verb.probe."""
+    return _asked(verb_name, target, lambda verb, on: verb.probe(on, target.ref(), call, attempt))
 
 
 def restored(verb_name: str, target: Target, call: Call) -> Found:

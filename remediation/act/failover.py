@@ -47,7 +47,7 @@ class Failover(Verb):
         with settled():
             return self._able(backend).switch(target, away_from=new, towards=old, attempt=attempt)
 
-    def probe(self, backend: Backend, target: TargetRef, call: Call) -> Found:
+    def probe(self, backend: Backend, target: TargetRef, call: Call, attempt: Attempt | None = None) -> Found:
         now = backend.state(target)
         active = self._able(backend).active(target)
         if active == call.arguments["towards"]:

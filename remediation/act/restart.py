@@ -28,7 +28,7 @@ class Restart(Verb):
         with settled():
             return self._able(backend).restart(target, attempt)
 
-    def probe(self, backend: Backend, target: TargetRef, call: Call) -> Found:
+    def probe(self, backend: Backend, target: TargetRef, call: Call, attempt: Attempt | None = None) -> Found:
         now = backend.state(target)
         if dict(now) == dict(call.before):
             return Found(done=False, reason="the same process in the same state as before", facts=now)

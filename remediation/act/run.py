@@ -43,8 +43,8 @@ class Run(Verb):
         with settled():
             return self._able(backend).run(target, call.arguments, attempt)
 
-    def probe(self, backend: Backend, target: TargetRef, call: Call) -> Found:
-        return self._able(backend).ran(target, call.arguments)
+    def probe(self, backend: Backend, target: TargetRef, call: Call, attempt: Attempt | None = None) -> Found:
+        return self._able(backend).ran(target, call.arguments, attempt=attempt)
 
     def _able(self, backend: Backend) -> Runs:
         self.fits(backend)

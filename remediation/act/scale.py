@@ -73,7 +73,7 @@ class Scale(Verb):
         with settled():
             return self._able(backend).resize(target, int(call.arguments["from"]), attempt)
 
-    def probe(self, backend: Backend, target: TargetRef, call: Call) -> Found:
+    def probe(self, backend: Backend, target: TargetRef, call: Call, attempt: Attempt | None = None) -> Found:
         size, before, wanted = self._able(backend).size(target), call.arguments["from"], call.arguments["to"]
         done = {wanted: True, before: False}.get(size)
         return Found(done=done, reason=f"{size} run; {before} did before, {wanted} should", facts={"size": size})

@@ -16,7 +16,7 @@ from remediation.failpoints import failpoint
 from remediation.models import Remediation, RemediationTarget, change
 from remediation.repair.claim import claim, still_wanted
 from remediation.repair.lease import Lease
-from remediation.repair.rollout import Rollout
+from remediation.repair.rollout import Rollout, attempt_on
 from remediation.repair.timing import again_at, may_still_act, targets_of
 from remediation.states import RemediationState as R
 from remediation.targets.base import Found
@@ -128,7 +128,7 @@ def what_happened(row: Remediation) -> dict[str, Found]:
     found = {}
     for target, call in zip(targets, calls, strict=True):
         told = _told(holds.get(target.pk), begun=begun)
-        found[target.name] = told or execution.probe(row.verb, target, call)
+        found[target.name] = told or execution.probe(row.verb, target, call, attempt_on(target, row))
     return found
 
 

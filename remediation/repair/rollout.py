@@ -16,7 +16,7 @@ from remediation.decide import plan as plans
 from remediation.draining import is_draining
 from remediation.exceptions import HomeostatError
 from remediation.failpoints import failpoint
-from remediation.models import Target
+from remediation.models import Remediation, Target
 from remediation.redact import redact
 from remediation.repair import around
 from remediation.repair.lease import ENDS, LOST, Lease
@@ -86,7 +86,7 @@ class Rollout:
 
     def _call(self, target: Target, call: Call) -> bool:
         lease = self.lease
-        attempt = Attempt(key=f"{lease.row.key}:{target.pk}", fence=lease.fence, timeout_s=lease.timeout_s)
+        attempt = attempt_on(target, lease.row, fence=lease.fence)
         with lease.beating():
             carried = execution.carry_out(lease.row.verb, target, call, attempt)
         lease.end(target, carried)
@@ -194,3 +194,10 @@ def _changed(lease: Lease, batch: Work) -> str:
     except HomeostatError as error:
         return f"looked at the next targets: {error}"
     return plans.changed([call for _, call in batch], now)
+
+
+def attempt_on(target: Target, row: Remediation, *, fence: int | None = None) -> Attempt:
+    """A remediation's attempt on one of its targets: of a worker that holds it with this fencing number, or as whoever
+    asks about it now names it."""
+    timeout_s = float(row.plan["step"]["timeout_s"])
+    return Attempt(key=f"{row.key}:{target.pk}", fence=row.fence if fence is None else fence, timeout_s=timeout_s)

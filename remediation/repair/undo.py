@@ -19,6 +19,7 @@ from remediation.failpoints import failpoint
 from remediation.models import Freeze, Remediation, RemediationTarget, Target, change, record
 from remediation.repair.claim import WORKER, lock
 from remediation.repair.lease import LOST, Lease
+from remediation.repair.rollout import attempt_on
 from remediation.repair.timing import again_at, lease_from, may_still_act, targets_of
 from remediation.states import RemediationState as R
 from remediation.targets.base import Attempt, Call, Found
@@ -108,7 +109,8 @@ def _undo_all(lease: Lease) -> tuple[list[str], bool]:
     said: list[str] = []
     ok = True
     for target, call in reversed(_work(lease.row)):
-        found = execution.probe(lease.row.verb, target, call)
+        asked = attempt_on(target, lease.row, fence=lease.fence)
+        found = execution.probe(lease.row.verb, target, call, asked)
         if found.done is False:
             said.append(f"{target}: nothing to undo, {found.reason}")
             continue

@@ -155,6 +155,9 @@ class Runs(ABC):
     @abstractmethod
     def run_text(self, target: TargetRef, arguments: Facts) -> str: ...
 
-    def ran(self, target: TargetRef, arguments: Facts, *, timeout_s: float = 5.0) -> Found:
-        """Whether the newest run took place, for a probe; most runtimes cannot tell."""
+    def ran(
+        self, target: TargetRef, arguments: Facts, *, timeout_s: float = 5.0, attempt: Attempt | None = None
+    ) -> Found:
+        """Whether the run of this attempt took place, for a probe; without one, the newest. Most runtimes cannot tell.
+        attempt.fence: the number of who asks, which is not lower than that of the run."""
         return Found(done=None, reason="nothing here can tell whether it ran")

@@ -18,8 +18,8 @@ SHOWN = 500
 """Characters of an answer's body that are kept."""
 
 JSON = "application/json"
-SET_HERE = {"authorization", "connection", "content-length", "content-type", "host", "idempotency-key",
-            "proxy-authorization", "transfer-encoding"}  # fmt: skip
+SET_HERE = {"authorization", "connection", "content-length", "content-type", "host", "homeostat-fence",
+            "idempotency-key", "proxy-authorization", "transfer-encoding"}  # fmt: skip
 
 HeaderName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$")]
 HeaderValue = Annotated[str, Field(pattern=r"^[\x20-\x7e]{0,1000}$")]
@@ -45,7 +45,8 @@ class HttpParams(registry.Params):
     state_url: Url | None = Field(default=None, description="GET here shows the target's state (its status code).")
     probe_url: Url | None = Field(
         default=None,
-        description='GET here answers {"done": true} or {"done": false} for the newest request, if an answer is lost.',
+        description='GET here, with the Idempotency-Key of a request, answers {"done": true} or {"done": false} '
+        "for that request, if its answer is lost.",
     )
 
     @model_validator(mode="after")
@@ -63,7 +64,9 @@ class HttpParams(registry.Params):
 
 class Http(Runs, Backend):
     """One HTTP request to a service, a webhook or an automation server. It carries an `Idempotency-Key`, the same for
-    every try of one remediation, so that a receiver which honours it does the work once."""
+    every try of one remediation, so that a receiver which honours it does the work once, and a fencing number in
+    `Homeostat-Fence`, which rises with every claim, so that it can refuse a request that comes late. The probe carries
+    both as well: the key says which request is asked about."""
 
     name = "http"
     label = "HTTP request"
@@ -90,7 +93,7 @@ class Http(Runs, Backend):
     def run(self, target: TargetRef, arguments: Facts, attempt: Attempt) -> Effect:
         params = _params(target)
         token, body = _token(params), body_of(params, arguments)
-        headers = {**params.headers, **_authorization(token), "Idempotency-Key": attempt.key}
+        headers = {**params.headers, **_authorization(token), **_named(attempt)}
         if body is not None:
             headers["Content-Type"] = params.content_type
         deadline = Deadline(min(params.timeout_s, attempt.timeout_s))
@@ -111,12 +114,15 @@ class Http(Runs, Backend):
         body = body_of(params, arguments)
         return f"{params.method} {params.url}" + (f" with {body.decode()}" if body is not None else "")
 
-    def ran(self, target: TargetRef, arguments: Facts, *, timeout_s: float = 5.0) -> Found:
+    def ran(
+        self, target: TargetRef, arguments: Facts, *, timeout_s: float = 5.0, attempt: Attempt | None = None
+    ) -> Found:
         params = _params(target)
         if not params.probe_url:
-            return super().ran(target, arguments, timeout_s=timeout_s)
+            return super().ran(target, arguments, timeout_s=timeout_s, attempt=attempt)
+        headers = {**_authorization(_token(params)), **_named(attempt)}
         with reading():
-            answer = send("GET", params.probe_url, deadline=Deadline(timeout_s), headers=_authorization(_token(params)))
+            answer = send("GET", params.probe_url, deadline=Deadline(timeout_s), headers=headers)
         done = done_in(answer.body) if answer.status == 200 else None
         told = {True: "it was done", False: "it was not done", None: "nothing that can be understood"}[done]
         return Found(done=done, reason=f"{params.probe_url} says: {told}", facts={"status": answer.status})
@@ -160,6 +166,10 @@ def _token(params: HttpParams) -> str:
 
 def _authorization(token: str) -> dict[str, str]:
     return {"Authorization": f"Bearer {token}"} if token else {}
+
+
+def _named(attempt: Attempt | None) -> dict[str, str]:
+    return {"Idempotency-Key": attempt.key, "Homeostat-Fence": str(attempt.fence)} if attempt is not None else {}
 
 
 def _listed(statuses: list[int]) -> str:

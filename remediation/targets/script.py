@@ -43,13 +43,14 @@ class ScriptParams(registry.Params):
         description="Regular expression that every looked-up value has to fit as a whole.",
     )
     probe: Name | None = Field(
-        default=None, description="Another one: 0 says that the newest run took place, 1 that it did not."
+        default=None, description="Another one: 0 says that the run of HOMEOSTAT_KEY took place, 1 that it did not."
     )
 
 
 class Script(Runs, Backend):
     """A program of your own, started by the worker, with a minimal environment, and killed with all that it
-    started at the deadline. HOMEOSTAT_KEY is the same for every try of one remediation."""
+    started at the deadline. HOMEOSTAT_KEY is the same for every try of one remediation, and HOMEOSTAT_FENCE rises with
+    every claim; the probe is given both, and asked about the run of that key."""
 
     name = "script"
     label = "Script"
@@ -74,8 +75,8 @@ class Script(Runs, Backend):
             argv = argv_of(target, arguments)
         except ConfigurationError as error:
             raise EffectNotStarted(str(error)) from error
-        environment = {"HOMEOSTAT_KEY": attempt.key, "HOMEOSTAT_FENCE": str(attempt.fence)}
-        ended = child.run(argv, timeout_s=attempt.timeout_s, cwd=Path(argv[0]).parent, environment=environment)
+        folder = Path(argv[0]).parent
+        ended = child.run(argv, timeout_s=attempt.timeout_s, cwd=folder, environment=_named(attempt))
         said = redact(ended.output.strip())
         if ended.status == 0:
             return Effect(output=said or "ended with 0", facts={"took_s": round(ended.took_s, 1)})
@@ -88,13 +89,20 @@ class Script(Runs, Backend):
             [Path(path).name, *(word if re.fullmatch(r"[\w.:/@=-]+", word) else repr(word) for word in words)]
         )
 
-    def ran(self, target: TargetRef, arguments: Facts, *, timeout_s: float = 5.0) -> Found:
+    def ran(
+        self, target: TargetRef, arguments: Facts, *, timeout_s: float = 5.0, attempt: Attempt | None = None
+    ) -> Found:
         probe = _params(target).probe
         if probe is None:
-            return super().ran(target, arguments, timeout_s=timeout_s)
-        ended = child.run([str(path_of(probe)), *argv_of(target, arguments)[1:]], timeout_s=timeout_s)
+            return super().ran(target, arguments, timeout_s=timeout_s, attempt=attempt)
+        argv = [str(path_of(probe)), *argv_of(target, arguments)[1:]]
+        ended = child.run(argv, timeout_s=timeout_s, environment=_named(attempt))
         done = {DONE: True, NOT_DONE: False}.get(-1 if ended.status is None else ended.status)
         return Found(done=done, reason=redact(ended.output.strip()) or f"{probe} ended with {ended.status}")
+
+
+def _named(attempt: Attempt | None) -> dict[str, str]:
+    return {"HOMEOSTAT_KEY": attempt.key, "HOMEOSTAT_FENCE": str(attempt.fence)} if attempt is not None else {}
 
 
 def argv_of(target: TargetRef, arguments: Facts) -> list[str]:

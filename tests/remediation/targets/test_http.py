@@ -14,6 +14,7 @@ import pytest
 from remediation.act.run import Run
 from remediation.exceptions import ConfigurationError, EffectError, EffectNotStarted, EffectUncertain, OwnProcess
 from remediation.targets import request
+from remediation.targets.base import Attempt
 from remediation.targets.http import Http, shorten
 
 from .conftest import Received, attempt, free_port, ref
@@ -30,7 +31,7 @@ def test_a_request_carries_its_key_and_says_what_was_answered(web: Received) -> 
     assert (sent["method"], sent["path"]) == ("POST", "/status/202?a=1%202")
     assert json.loads(sent["body"]) == {"who": "me", "size": 3, "label": "; reboot $(x) {{7*7}}"}
     assert sent["headers"] | {
-        "Idempotency-Key": "key-1", "X-Team": "shop", "Content-Type": "application/json",
+        "Idempotency-Key": "key-1", "Homeostat-Fence": "1", "X-Team": "shop", "Content-Type": "application/json",
     } == sent["headers"]  # fmt: skip
     assert effect.facts == {"status": 202}
 
@@ -154,6 +155,23 @@ def test_state_and_probe_ask_only_where_they_were_told(web: Received) -> None:
         assert verb.probe(backend, ref("http", url=web.url, probe_url=web.url + path), call).done is done
     with pytest.raises(EffectNotStarted, match=r"Connection refused"):
         verb.probe(backend, ref("http", url=web.url, probe_url=f"http://127.0.0.1:{free_port()}"), call)
+
+
+def test_a_probe_says_which_request_it_asks_about_and_who_asks(web: Received) -> None:
+    target = ref("http", url=web.url, probe_url=f"{web.url}/done/true")
+    call = verb.preview(backend, target, verb.parse({}))
+    later = Attempt(key="key-1", fence=4, timeout_s=1)
+    assert verb.probe(backend, target, call, later).done is True
+    sent = web.requests[-1]["headers"]
+    assert (sent["Idempotency-Key"], sent["Homeostat-Fence"]) == ("key-1", "4")
+    verb.probe(backend, target, call)
+    assert not {"Idempotency-Key", "Homeostat-Fence"} & set(web.requests[-1]["headers"])
+
+
+@pytest.mark.parametrize("name", ["homeostat-fence", "Idempotency-Key"])
+def test_nobody_configures_what_names_an_attempt(name: str) -> None:
+    with pytest.raises(ConfigurationError, match="is set by Homeostat"):
+        backend.parse({"url": "http://shop.example/", "headers": {name: "1"}})
 
 
 def test_arguments_need_a_body_they_can_go_into() -> None:

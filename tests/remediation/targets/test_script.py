@@ -74,6 +74,13 @@ def test_probe_script_tells(folder: Path, status: int, done: bool | None) -> Non
     assert BACKEND.ran(target(), {}).done is None
 
 
+def test_probe_script_is_told_which_run_it_is_asked_about(folder: Path) -> None:
+    script(folder, "true")
+    script(folder, 'echo "$HOMEOSTAT_KEY $HOMEOSTAT_FENCE"', name="did-it")
+    asked = Attempt(key="key-1", fence=4, timeout_s=1)
+    assert BACKEND.ran(target(probe="did-it"), {}, attempt=asked).reason == "key-1 4"
+
+
 def test_only_executables_of_the_folder_are_allowed(folder: Path, tmp_path: Path) -> None:
     script(tmp_path, "true", name="outside")
     (folder / "link").symlink_to(tmp_path / "outside")
