@@ -11,7 +11,7 @@ VENV_PYTHON = .venv/bin/python
 CHECKED = remediation dashboard deploy bench tests manage.py
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test faults invariants demo-faults run lint typecheck format lock bench bench-evaluate bench-reaction bench-detect screenshots clean
+.PHONY: help demo test faults invariants demo-faults run lint typecheck format lock bench bench-evaluate bench-reaction bench-detect screenshots messages clean
 
 help: ## list the targets
 	@sed -nE 's/^([a-z-]+):.*## (.*)/  make \1\t\2/p' Makefile | expand -t 22
@@ -77,6 +77,10 @@ bench-detect: ## score every detector on public labelled series (they lie beside
 screenshots: ## make the pictures of the README anew
 	$(SETUP) test
 	@exec $(VENV_PYTHON) -m deploy.screenshots $(ARGS)
+
+messages: ## bring the translations' files up to date with the texts that are marked; ARGS=--missing only lists
+	$(SETUP) run
+	@exec $(VENV_PYTHON) manage.py messages $(ARGS)
 
 lock: ## pin the newest packages that the lists in deploy/setup allow
 	$(SETUP) lint

@@ -11,6 +11,7 @@ from pathlib import Path
 import dj_database_url
 from django.core.exceptions import ImproperlyConfigured
 
+from dashboard.catalogue import locale_paths
 from dashboard.home import BASE_DIR, find_home
 from dashboard.valkey import socket_path
 
@@ -93,6 +94,7 @@ MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
     "servestatic.middleware.ServeStaticMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
+    "dashboard.language.LanguageMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
@@ -113,6 +115,7 @@ TEMPLATES = [
                 "django.template.context_processors.request",
                 "django.contrib.auth.context_processors.auth",
                 "django.contrib.messages.context_processors.messages",
+                "django.template.context_processors.i18n",
                 "dashboard.context.chrome",
             ],
         },
@@ -182,6 +185,12 @@ LOGIN_REDIRECT_URL = "overview"
 LOGOUT_REDIRECT_URL = "login"
 
 LANGUAGE_CODE = "en"
+LANGUAGES = [("en", "English"), ("zh-hans", "简体中文")]
+LANGUAGE_COOKIE_NAME = "homeostat_language"
+LANGUAGE_COOKIE_AGE = 400 * 86400  # the longest that browsers keep one
+LANGUAGE_COOKIE_SECURE = HOMEOSTAT_HTTPS
+LANGUAGE_COOKIE_SAMESITE = "Lax"
+LOCALE_PATHS = locale_paths([BASE_DIR / "dashboard" / "locale", BASE_DIR / "remediation" / "locale"], HOMEOSTAT_HOME)
 TIME_ZONE = "UTC"
 USE_TZ = True
 USE_I18N = True

@@ -1,8 +1,10 @@
 """The site map."""
 
 from django.contrib import admin
+from django.contrib.auth.decorators import login_not_required
 from django.contrib.auth.views import LogoutView
 from django.urls import include, path
+from django.views.i18n import set_language
 
 from dashboard.live import views as live
 from dashboard.pages import (
@@ -61,6 +63,7 @@ urlpatterns = [
     path("demo/break/<slug:name>/", demo.break_, name="demo-break"),
     path("demo/mend/", demo.mend, name="demo-mend"),
     path("live/fragments/", live.fragments, name="live-fragments"),
+    path("language/", login_not_required(set_language), name="set_language"),
     path("login/", login.SignIn.as_view(), name="login"),
     path("logout/", LogoutView.as_view(), name="logout"),
     path("admin/", admin.site.urls),
