@@ -71,7 +71,7 @@ def test_a_request_leaves_no_language_behind() -> None:
 
 def test_requests_at_once_keep_their_languages() -> None:
     async def both() -> list[str]:
-        asked = [AsyncClient(headers={"Accept-Language": one}).get("/login/") for one in ("zh-CN", "en") * 5]
+        asked = [AsyncClient().get("/login/", headers={"Accept-Language": one}) for one in ("zh-CN", "en") * 5]
         return [answer["Content-Language"] for answer in await asyncio.gather(*asked)]
 
     assert asyncio.run(both()) == ["zh-hans", "en"] * 5
