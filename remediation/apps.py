@@ -9,8 +9,9 @@ class RemediationConfig(AppConfig):
     verbose_name = "Homeostat"
 
     def ready(self) -> None:
-        from remediation import breakers, checks  # noqa: F401, PLC0415 - checks registers the system checks
+        from remediation import breakers, checks, episodes  # noqa: F401, PLC0415 - checks registers the system checks
         from remediation.models.roles import ensure_roles  # noqa: PLC0415 - models are ready only now
 
         breakers.connect()
+        episodes.connect()
         post_migrate.connect(ensure_roles, sender=self)

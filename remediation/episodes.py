@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable
 from datetime import datetime
+from typing import Any
 
 from django.db import transaction
 
@@ -25,6 +26,7 @@ from remediation.models import (
     rewrite,
 )
 from remediation.opening import Opening, measured
+from remediation.signals import moving
 from remediation.standings import (
     BUSY,
     REFRESH_S,
@@ -217,6 +219,20 @@ def resolve(incident: Incident, *, now: datetime, reason: str, actor: str = HOME
         close_decision(incident, now=now)
         ring_after_commit("reconcile", incident_id=incident.pk)
     return done
+
+
+def connect() -> None:
+    moving.connect(_on_end, dispatch_uid="remediation.episodes")
+
+
+def _on_end(sender: object, *, row: Any, to: str, now: datetime, **_: object) -> None:
+    """A remediation that outlives its incident completes its record in the transaction that ends it: nobody looks at
+    what is over again, and the bell may be lost."""
+    if not isinstance(row, Remediation) or to in REMEDIATION_LIVE:
+        return
+    incident = Incident.objects.get(pk=row.incident_id)
+    if incident.state == IncidentState.RESOLVED:
+        close_decision(incident, now=now)
 
 
 def close_decision(incident: Incident, *, now: datetime) -> None:

@@ -17,7 +17,7 @@ from remediation.admin.plugins import PluginAdmin, PluginForm
 from remediation.admin.restoring import RestoreAdmin, restore_url
 from remediation.admin.texts import QueriesField
 from remediation.admin.unfolded import InlineFormSet, StackedInline
-from remediation.models import Playbook, Step
+from remediation.models import Playbook, Step, record
 from remediation.states import Autonomy
 
 OUT_OF_THE_WAY = 10_000
@@ -127,6 +127,11 @@ class PlaybookAdmin(RestoreAdmin, PluginAdmin, EditAdmin):
         ("Versions", {"fields": ("version_list",), "classes": ("collapse",)}),
     )
 
+    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> Any:
+        """Autonomy is earned and lost: a form that was opened before it was lost must not give it back."""
+        fields = super().get_readonly_fields(request, obj)
+        return fields if obj is None else (*fields, "autonomy")
+
     def get_queryset(self, request: HttpRequest) -> QuerySet[Playbook]:
         rows: QuerySet[Playbook] = super().get_queryset(request).annotate(step_total=Count("steps"))
         return rows
@@ -139,6 +144,15 @@ class PlaybookAdmin(RestoreAdmin, PluginAdmin, EditAdmin):
     def version_list(self, row: Playbook) -> SafeString:
         return versions.as_html(row.versions.all(), restore_url=restore_url(row)) if row.pk else versions.as_html([])
 
+    def save_model(self, request: HttpRequest, obj: Playbook, form: Any, change: bool) -> None:
+        if change:  # the loop may have taken autonomy away since it was loaded
+            kept = {"id", "autonomy", "autonomy_since", "autonomy_reason", "version"}
+            obj.save(update_fields=[field.name for field in obj._meta.concrete_fields if field.name not in kept])
+            obj.refresh_from_db(fields=["autonomy", "autonomy_since", "autonomy_reason", "version"])
+            return
+        super().save_model(request, obj, form, change)
+        record(obj, f"autonomy {obj.autonomy}", now=timezone.now(), actor=request.user.get_username(), reason="created")
+
     def save_related(self, request: HttpRequest, form: Any, formsets: Any, change: bool) -> None:
         """The version comes last, when the steps are stored too."""
         super().save_related(request, form, formsets, change)
@@ -149,7 +163,7 @@ class PlaybookAdmin(RestoreAdmin, PluginAdmin, EditAdmin):
             messages.warning(
                 request,
                 f"{playbook} does something else now, so it asks before it acts: its autonomy went from auto to "
-                f"{playbook.autonomy}. Once you trust the new version, set it to auto and save.",
+                f"{playbook.autonomy}. Once you trust the new version, set it to auto on its page.",
             )
         if not playbook.steps.exists():
             messages.warning(request, f"{playbook} has no step yet, so it can do nothing.")

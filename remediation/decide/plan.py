@@ -75,6 +75,7 @@ def build(
             "verb": step.verb,
             "params": step.params,
             "timeout_s": step.timeout_s,
+            "approval_ttl_s": step.approval_ttl_s,
             "cooldown_s": step.cooldown_s,
             "budget": step.budget,
             "budget_window_s": step.budget_window_s,

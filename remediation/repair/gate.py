@@ -48,7 +48,7 @@ def gate(row: Remediation, *, now: datetime) -> None:
             change(row, R.READY, now=now, reason="approved, and every guard lets it pass again", due_at=now)
             ring_after_commit("act", remediation_id=row.pk)
         return
-    expires = row.expires_at or now + timedelta(seconds=row.step.approval_ttl_s if row.step else 900)
+    expires = row.expires_at or now + timedelta(seconds=float(row.plan["step"].get("approval_ttl_s", 900)))
     change(
         row, R.AWAITING_APPROVAL, now=now, reason=_asks(row, wanted), guards=answers, expires_at=expires, due_at=expires
     )

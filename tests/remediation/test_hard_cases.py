@@ -9,11 +9,11 @@ from typing import Any
 
 import pytest
 
-from remediation import condition, doorbell, loop, repair
+from remediation import condition, doorbell, episodes, loop, repair
 from remediation.decide import approval, freeze
 from remediation.decide import plan as plans
 from remediation.exceptions import EffectNotStarted, ObserveError
-from remediation.models import Incident, Playbook, Remediation, Rule, Step, Target, Transition, change
+from remediation.models import Decision, Incident, Playbook, Remediation, Rule, Step, Target, Transition, change
 from remediation.observe import window
 from remediation.observe.base import Question
 from remediation.series import Matrix
@@ -321,7 +321,35 @@ def test_result_that_cannot_be_stored_is_the_rules_error_and_frees_it(
     assert (rule.status.error, rule.status.series) == ("", 2)
 
 
+def test_a_record_is_complete_though_nobody_rings_after_the_end(world: World) -> None:
+    """The incident is over while the proof is under way, and the bell that follows the verdict is lost."""
+    broken(world)
+    world.ticks(2)
+    assert world.states() == ["verifying"]
+    world.set(WELL)
+    incident = world.incident()
+    episodes.resolve(incident, now=world.now, reason="well")
+    assert "under way" in Decision.objects.get().summary
+    row = world.remediation()
+    assert change(row, "verified", now=world.now, reason="3 good samples")
+    assert "verified; the incident was over" in Decision.objects.get().summary
+
+
 # --- edits while something is under way ---
+
+
+def test_an_edit_of_the_step_does_not_move_the_end_of_what_is_held(world: World) -> None:
+    """Invariant 17: how long a person is waited for is what the plan says."""
+    freeze.freeze(service=None, reason="", by="ann", until=None, now=world.now)
+    broken(world, autonomy="approve", approval_ttl_s=100).tick()
+    assert world.states() == ["gated"]
+    Step.objects.update(approval_ttl_s=5)
+    freeze.lift(service=None, by="ann", now=world.now)
+    world.ticks(10)
+    row = world.remediation()
+    assert row.state == "awaiting_approval"
+    assert row.expires_at is not None
+    assert (row.expires_at - world.now).total_seconds() > 80
 
 
 def test_edited_rule_comes_to_an_end(world: World) -> None:

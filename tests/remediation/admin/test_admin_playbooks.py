@@ -8,7 +8,7 @@ import pytest
 from django.test import Client
 
 from remediation.admin.texts import QueriesField
-from remediation.models import Playbook, Step
+from remediation.models import Playbook, Step, Transition
 from tests.remediation.admin.conftest import param_errors, told
 
 pytestmark = pytest.mark.django_db
@@ -147,13 +147,22 @@ def test_edited_playbook_loses_auto_and_the_person_is_told(admin: Client) -> Non
     assert "<code>steps 1.timeout_s</code>: <del>30</del> → <ins>60</ins>" in text
 
 
-def test_autonomy_alone_may_be_set_to_auto(admin: Client) -> None:
-    admin.post(ADD, form(step(0)))
+def test_a_form_gives_no_autonomy_back(admin: Client) -> None:
+    """It was opened while the playbook was auto; then a repair made things worse."""
+    admin.post(ADD, form(step(0), autonomy="auto"))
     playbook = Playbook.objects.get()
     (first,) = stored_steps(playbook)
-    admin.post(change(playbook), form(step(0) | first, stored=1, autonomy="auto"))
+    Playbook.objects.update(autonomy="approve", autonomy_reason="made things worse")
+    admin.post(change(playbook), form(step(0) | first, stored=1, autonomy="auto", description="new"))
     playbook.refresh_from_db()
-    assert (playbook.autonomy, playbook.version) == ("auto", 1)
+    assert (playbook.autonomy, playbook.autonomy_reason) == ("approve", "made things worse")
+    assert (playbook.description, playbook.version) == ("new", 1)
+
+
+def test_the_autonomy_that_a_playbook_begins_with_is_in_its_history(admin: Client) -> None:
+    admin.post(ADD, form(step(0), autonomy="auto"))
+    line = Transition.objects.get(kind="playbook", to_state="autonomy auto")
+    assert (line.object_id, line.actor) == (Playbook.objects.get().pk, "ada")
 
 
 @pytest.mark.parametrize("matchers", ["", "alertname", 'alertname=~"("'])

@@ -35,7 +35,7 @@ def server(world: World, monkeypatch: pytest.MonkeyPatch) -> Server:
     """One alert, posted and never pulled, of a rule whose playbook asks a person."""
     made = Server()
     monkeypatch.setattr(sight, "client_for", lambda source: made)
-    monkeypatch.setattr(condition, "_pull_alerts", lambda rule, now: None)
+    monkeypatch.setattr(condition, "_pull_alerts", lambda rule, name, now: None)
     service = make_service(targets=("app-1",))
     rule = make_rule(service, detector="firing_alert", params={}, query='alertname="AppDown"')
     Source.objects.filter(pk=rule.source_id).update(pull_alerts_s=0)
