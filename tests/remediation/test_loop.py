@@ -268,7 +268,8 @@ def test_one_repair_of_a_service_at_a_time(world: World) -> None:
     world.set({"app-1": 0, "app-2": 0})
     world.tick()
     assert sorted(world.states()) == ["gated", "verifying"]
-    world.set({"app-1": 1, "app-2": 0})
+    (first,) = world.ledger.effects
+    world.set({"app-1": 0.0, "app-2": 0.0} | {first: 1.0})
     world.ticks(9)
     assert sorted(world.ledger.effects) == ["app-1", "app-2"]
 
