@@ -3,17 +3,25 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from functools import lru_cache
+from typing import Any
 
 from django.db.models import Q
+from django.utils import timezone
+from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
 
+from dashboard.live.fragments import once
+from dashboard.pages.words import verb_word
 from remediation import matchers
 from remediation.exceptions import MatcherError
 from remediation.models import Freeze, Incident, Remediation, Rule, SeriesState, Service
+from remediation.models.service import matcher_text
 from remediation.states import REMEDIATION_LIVE, IncidentState, RemediationState, Severity, Verdict
+from remediation.texts import fill
 
 ORDER = ("firing", "repairing", "unknown", "pending", "frozen", "ok")
 """What needs eyes first."""
@@ -50,85 +58,142 @@ class Health:
     dependencies: int = 0
 
 
+@dataclass(frozen=True, kw_only=True)
+class Trouble:
+    """The few columns of an open incident that a card needs. `title` is made only where it is shown."""
+
+    state: str
+    severity: str
+    needs_person: bool
+    title: Callable[[], str]
+
+
 @dataclass(kw_only=True)
 class Signs:
     """What was found of one service, before it is judged."""
 
-    incidents: list[Incident] = field(default_factory=list)
+    incidents: list[Trouble] = field(default_factory=list)
     repairs: list[tuple[str, str]] = field(default_factory=list)
     frozen: bool = False
     unknown: list[str] = field(default_factory=list)
-    rules: int = 0
+    unknown_since: float | None = None
+    """When the first of what is unknown now became so, seconds since the epoch; 0 where it was never known."""
+    rules: set[int] = field(default_factory=set)
 
     @property
-    def troubles(self) -> list[Incident]:
+    def troubles(self) -> list[Trouble]:
         """Incidents of severity info are worth a note, and no sign that anything is broken."""
         return [incident for incident in self.incidents if incident.severity != Severity.INFO]
+
+    def lose(self, reason: str, since: float) -> None:
+        self.unknown.append(reason)
+        self.unknown_since = since if self.unknown_since is None else min(since, self.unknown_since)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Seen:
+    """All services at one moment, in the order of their names, what is known of each, and the ids each depends on."""
+
+    at: datetime
+    services: Mapping[int, Health]
+    signs: Mapping[int, Signs]
+    needs: Mapping[int, tuple[int, ...]]
 
 
 def survey(*, now: datetime, ids: Iterable[int] | None = None) -> list[Health]:
     """All services, or some of them, in the order of their names."""
-    services = list(Service.objects.prefetch_related("depends_on"))
+    seen = look(now)
     wanted = None if ids is None else set(ids)
+    return [one for pk, one in seen.services.items() if wanted is None or pk in wanted]
+
+
+@once
+def everything() -> Seen:
+    """Read one time for a page and all of its pieces."""
+    return look(timezone.now())
+
+
+def look(now: datetime) -> Seen:
+    services = list(Service.objects.order_by("name").values_list("pk", "name", "title", "team", "matchers"))
     signs: dict[int, Signs] = defaultdict(Signs)
     _add_incidents(signs)
     for service_id in Freeze.active(now=now, anywhere=True).exclude(service=None).values_list("service_id", flat=True):
         if service_id is not None:
             signs[service_id].frozen = True
-    _add_rules(signs, services, now)
-    found = {service.pk: _judge(service, signs[service.pk]) for service in services}
-    chosen = [service for service in services if wanted is None or service.pk in wanted]
-    return [_with_dependencies(service, found) for service in chosen]
+    _add_rules(signs, tuple((pk, matcher_text(name, own)) for pk, name, _title, _team, own in services), now)
+    found = {
+        pk: _judge(Health(id=pk, name=name, title=title or name, team=team), signs[pk])
+        for pk, name, title, team, _own in services
+    }
+    needs = _needs(found)
+    whole = {pk: _with_dependencies(one, [found[other] for other in needs.get(pk, ())]) for pk, one in found.items()}
+    return Seen(at=now, services=whole, signs=signs, needs=needs)
+
+
+def _needs(found: Mapping[int, Health]) -> dict[int, tuple[int, ...]]:
+    pairs = Service.depends_on.through._default_manager.values_list("from_service_id", "to_service_id")
+    needs: dict[int, list[int]] = defaultdict(list)
+    for one, other in pairs:
+        if one in found and other in found:
+            needs[one].append(other)
+    return {one: tuple(sorted(others, key=lambda pk: found[pk].name)) for one, others in needs.items()}
+
+
+RULE = ("pk", "service_id", "name", "interval_s", "status__evaluated_at", "status__error")
+SERIES = ("rule_id", "rule__name", "rule__service_id", "labels", "verdict", "reason", "verdict_since")
+INCIDENT = ("service_id", "state", "severity", "needs_person", "rule__name", "annotations", "labels", "value")
 
 
 def _add_incidents(signs: dict[int, Signs]) -> None:
-    rows = Incident.objects.exclude(state=IncidentState.RESOLVED).exclude(service=None).select_related("rule")
-    by_id = {}
-    for incident in rows.order_by("opened_at"):
-        by_id[incident.pk] = incident
-        if incident.service_id is not None:
-            signs[incident.service_id].incidents.append(incident)
+    rows = Incident.objects.exclude(state=IncidentState.RESOLVED).exclude(service=None).order_by("opened_at")
+    for service_id, state, severity, needs_person, *words in rows.values_list(*INCIDENT):
+        if service_id is not None:
+            trouble = Trouble(state=state, severity=severity, needs_person=needs_person, title=_titled(*words))
+            signs[service_id].incidents.append(trouble)
     live = Remediation.objects.filter(state__in=REMEDIATION_LIVE, incident__service__isnull=False)
     for service_id, state, verb in live.values_list("incident__service_id", "state", "verb"):
         if service_id is not None:
             signs[service_id].repairs.append((state, verb))
 
 
-def _add_rules(signs: dict[int, Signs], services: list[Service], now: datetime) -> None:
-    rules = {rule.pk: rule for rule in Rule.objects.filter(enabled=True).select_related("status")}
-    for rule in rules.values():
-        if rule.service_id is not None:
-            signs[rule.service_id].rules += 1
-            if reason := blindness(rule, now):
-                signs[rule.service_id].unknown.append(reason)
-    loose = [rule.pk for rule in rules.values() if rule.service_id is None]
-    states = SeriesState.objects.filter(rule_id__in=rules)
-    states = states.filter(Q(verdict=Verdict.UNKNOWN) | Q(rule_id__in=loose))
-    known = tuple((service.pk, service.matcher_text) for service in services)
-    for row in states.only("rule_id", "fingerprint", "labels", "verdict", "reason")[:SERIES_LIMIT]:
-        rule = rules[row.rule_id]
-        owner = rule.service_id or owner_of(tuple(sorted({**row.labels, **rule.labels}.items())), known)
+def _titled(rule: str, annotations: Mapping[str, str], labels: Mapping[str, str], value: float | None) -> Any:
+    """As Incident.title says it."""
+    return lambda: fill(annotations.get("summary") or rule, labels, value)
+
+
+def _add_rules(signs: dict[int, Signs], services: tuple[tuple[int, str], ...], now: datetime) -> None:
+    rules = Rule.objects.filter(enabled=True)
+    for pk, service_id, name, interval_s, evaluated_at, error in rules.values_list(*RULE):
+        if service_id is not None:
+            signs[service_id].rules.add(pk)
+            if reason := _blind(name, interval_s, evaluated_at, error or "", now):
+                signs[service_id].lose(reason, evaluated_at.timestamp() if evaluated_at else 0)
+    loose = dict(rules.filter(service=None).values_list("pk", "labels"))
+    states = SeriesState.objects.filter(Q(verdict=Verdict.UNKNOWN) | Q(rule__service=None), rule__enabled=True)
+    for pk, name, service_id, labels, verdict, reason, since in states.values_list(*SERIES)[:SERIES_LIMIT]:
+        owner = service_id or owner_of(tuple(sorted({**labels, **loose.get(pk, {})}.items())), services)
         if owner is None:
             continue
-        if rule.service_id is None:
-            signs[owner].rules += 1
-        if row.verdict == Verdict.UNKNOWN:
-            signs[owner].unknown.append(f"{rule.name}: {row.reason or 'no usable sample'}")
+        signs[owner].rules.add(pk)
+        if verdict == Verdict.UNKNOWN:
+            signs[owner].lose(f"{name}: {reason or _('no usable sample')}", since)
 
 
 def blindness(rule: Rule, now: datetime) -> str:
     """Why nothing can be said by this rule; empty when it is evaluated as it should be."""
     status = getattr(rule, "status", None)
-    if status is None or status.evaluated_at is None:
-        return (
-            f"{rule.name} has not been evaluated yet"
-            if not (status and status.error)
-            else f"{rule.name}: {status.error}"
-        )
-    if status.error:
-        return f"{rule.name}: {status.error}"
-    late = status.evaluated_at < now - timedelta(seconds=3 * rule.interval_s + LATE_S)
-    return f"{rule.name} has not been evaluated since {status.evaluated_at:%H:%M:%S} UTC" if late else ""
+    at, error = (status.evaluated_at, status.error) if status else (None, "")
+    return _blind(rule.name, rule.interval_s, at, error, now)
+
+
+def _blind(name: str, interval_s: float, evaluated_at: datetime | None, error: str, now: datetime) -> str:
+    if error:
+        return f"{name}: {error}"
+    if evaluated_at is None:
+        return _("%(rule)s has not been evaluated yet") % {"rule": name}
+    if evaluated_at >= now - timedelta(seconds=3 * interval_s + LATE_S):
+        return ""
+    return _("%(rule)s has not been evaluated since %(time)s UTC") % {"rule": name, "time": f"{evaluated_at:%H:%M:%S}"}
 
 
 @lru_cache(maxsize=20000)
@@ -144,14 +209,11 @@ def owner_of(labels: tuple[tuple[str, str], ...], services: tuple[tuple[int, str
     return None
 
 
-def _judge(service: Service, signs: Signs) -> Health:
+def _judge(service: Health, signs: Signs) -> Health:
     state, because = _state_of(signs)
-    waiting = sum(1 for state, _ in signs.repairs if state == RemediationState.AWAITING_APPROVAL)
-    return Health(
-        id=service.pk,
-        name=service.name,
-        title=str(service),
-        team=service.team,
+    waiting = sum(1 for state, _verb in signs.repairs if state == RemediationState.AWAITING_APPROVAL)
+    return replace(
+        service,
         state=state,
         because=because,
         open=len(signs.incidents),
@@ -169,25 +231,26 @@ def _at_fault(signs: Signs) -> tuple[str, str] | None:
     firing = [incident for incident in signs.troubles if incident.state == IncidentState.FIRING]
     at_work = [verb for state, verb in signs.repairs if state in AT_WORK]
     if at_work:
-        about = f": {firing[0].title}" if firing else ""
-        return "repairing", f"{at_work[0].capitalize()} under way{about}"
-    return ("firing", firing[0].title) if firing else None
+        under_way = _("%(verb)s under way") % {"verb": verb_word(at_work[0]).capitalize()}
+        return "repairing", f"{under_way}: {firing[0].title()}" if firing else under_way
+    return ("firing", firing[0].title()) if firing else None
 
 
 def _at_rest(signs: Signs) -> tuple[str, str]:
     if signs.unknown:
-        more = f" (and {len(signs.unknown) - 1} more)" if len(signs.unknown) > 1 else ""
-        return "unknown", f"{signs.unknown[0]}{more}"
+        others = len(signs.unknown) - 1
+        more = ngettext("(and %(count)s more)", "(and %(count)s more)", others) % {"count": others}
+        return "unknown", f"{signs.unknown[0]} {more}" if others else signs.unknown[0]
     if signs.troubles:
-        return "pending", signs.troubles[0].title
+        return "pending", signs.troubles[0].title()
     if not signs.rules:
-        return "unknown", "No rule watches it"
+        return "unknown", _("No rule watches it")
     if signs.frozen:
-        return "frozen", "Automation is paused here"
-    return "ok", f"Noted: {signs.incidents[0].title}" if signs.incidents else ""
+        return "frozen", _("Automation is paused here")
+    noted = signs.incidents[0].title() if signs.incidents else ""
+    return "ok", _("Noted: %(incident)s") % {"incident": noted} if noted else ""
 
 
-def _with_dependencies(service: Service, found: dict[int, Health]) -> Health:
-    needed = [found[other.pk] for other in service.depends_on.all() if other.pk in found]
+def _with_dependencies(service: Health, needed: list[Health]) -> Health:
     troubled = tuple((one.name, one.title, one.state) for one in needed if one.state not in ("ok", "frozen"))
-    return replace(found[service.pk], depends_on=troubled, dependencies=len(needed))
+    return replace(service, depends_on=troubled, dependencies=len(needed)) if needed else service
