@@ -57,6 +57,7 @@ urlpatterns = [
     path("audit/history.jsonl", audit.export, name="audit-export"),
     path("system/", system.system, name="system"),
     path("system/targets/<int:pk>/automation/", holding.switch_on, name="automation-on"),
+    path("system/sources/<int:pk>/no-storm/", holding.no_storm, name="no-storm"),
     path("freeze/", freeze.freeze, name="freeze"),
     path("unfreeze/", freeze.unfreeze, name="unfreeze"),
     path("demo/", demo.demo, name="demo"),

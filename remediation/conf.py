@@ -85,6 +85,9 @@ STORM_WITHIN_S = float(os.environ.get("HOMEOSTAT_STORM_WITHIN_S", "60"))
 STORM_CALM_S = float(os.environ.get("HOMEOSTAT_STORM_CALM_S", "120"))
 """Seconds for which a source has to be as well as it was before, until its storm is over."""
 
+STORM_RECHECK_S = float(os.environ.get("HOMEOSTAT_STORM_RECHECK_S", "10"))
+"""Seconds after which a remediation that nothing but a storm holds asks its guards again; up to twice that."""
+
 PARTIAL_SHARE = float(os.environ.get("HOMEOSTAT_PARTIAL_SHARE", "0.3"))
 """With more of a rule's or a source's series (0 to 1) going bad or unknown in one scrape nothing is done about them."""
 

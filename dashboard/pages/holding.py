@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 
 from django.contrib import messages
 from django.contrib.auth.decorators import permission_required
+from django.core.exceptions import BadRequest
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404
 from django.urls import reverse
@@ -16,12 +17,15 @@ from django.views.decorators.http import require_POST
 
 from dashboard.live.fragments import Context, fragment
 from dashboard.pages.answers import back_to, conflict, person
+from dashboard.pages.words import span
 from remediation import conf
 from remediation.decide import automation, windows
+from remediation.decide import no_storm as word
 from remediation.exceptions import ConfigurationError, Conflict
-from remediation.models import Breaker, Freeze, MaintenanceWindow, Storm, Target
+from remediation.models import Breaker, Freeze, MaintenanceWindow, Source, Storm, Target
 
 SHOWN = 100
+REASON_LENGTH = 500
 TOPICS = ("freeze", "storm", "breaker", "maintenance", "target", "catalogue")
 
 
@@ -44,12 +48,17 @@ def holding(_: str) -> Context:
     coming = [(view.next.start, view.window.pk, view) for view in views if view.next]
     return {
         "freezes": list(Freeze.active(now=now, anywhere=True).select_related("service").order_by("at")[:SHOWN]),
-        "storms": list(Storm.objects.filter(ended_at=None).select_related("source")[:SHOWN]),
+        "storms": [(storm, storm.dismissed(now), storm.dismissed_until()) for storm in _storms()],
+        "lengths": [(length, span(length)) for length in word.LENGTHS_S],
         "breakers": [(row, row.changed_at + rest) for row in breakers.order_by("changed_at")[:SHOWN]],
         "windows": [view for view in views if view.now or view.wrong],
         "coming": [view for _, _, view in sorted(coming, key=lambda one: one[:2])[:5]],
         "targets": list(Target.objects.exclude(automation_off="").select_related("service")[:SHOWN]),
     }
+
+
+def _storms() -> list[Storm]:
+    return list(Storm.objects.filter(ended_at=None).select_related("source")[:SHOWN])
 
 
 def _windows(now: datetime) -> Iterator[WindowView]:
@@ -71,4 +80,24 @@ def switch_on(request: HttpRequest, pk: int) -> HttpResponse:
     except Conflict as error:
         return conflict(request, message=str(error), back=reverse("system"))
     messages.success(request, f"Automation may act on {target} of {target.service} again.")
+    return back_to(request, "system")
+
+
+@require_POST
+@permission_required("remediation.approve", raise_exception=True)
+def no_storm(request: HttpRequest, pk: int) -> HttpResponse:
+    """So much really broke: let automation act on what this source sees, for a while."""
+    source = get_object_or_404(Source, pk=pk)
+    length = request.POST.get("for", "")
+    if length not in map(str, word.LENGTHS_S):
+        raise BadRequest("for is one of the lengths that the page offers, in seconds")
+    reason = request.POST.get("reason", "").replace("\x00", "").strip()[:REASON_LENGTH]
+    try:
+        word.say(source, by=person(request).username, reason=reason, for_s=int(length), now=timezone.now())
+    except ValueError as error:
+        messages.error(request, f"Not without a reason: {error}.")
+        return back_to(request, "system")
+    except Conflict as error:
+        return conflict(request, message=str(error), back=reverse("system"))
+    messages.success(request, f"On your word automation acts on what {source} sees, for {span(int(length))}.")
     return back_to(request, "system")

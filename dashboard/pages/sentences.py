@@ -87,6 +87,7 @@ OTHERS: Mapping[str, Mapping[str, str]] = {
     "storm": {
         "began": "Storm began: so much went bad at once that automation holds",
         "ended": "Storm is over: automation goes on",
+        "dismissed": "A person says that this is no storm: for a while automation goes on",
     },
     "maintenance": {
         "added": "Maintenance window added",

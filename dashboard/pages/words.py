@@ -59,6 +59,7 @@ TONES = {
     "half_open": "pending",
     "closed": "ok",
     "began": "firing",
+    "dismissed": "person",
     "ended": "ok",
     "automation on": "ok",
     "automation off": "off",

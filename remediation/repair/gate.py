@@ -16,6 +16,9 @@ from remediation.shadow import watch
 from remediation.states import Autonomy
 from remediation.states import RemediationState as R
 
+BY_STORM = frozenset({"storm", "partial"})
+"""The guards that say no because of a storm."""
+
 
 def shadow(row: Remediation, *, now: datetime) -> None:
     calls = "; ".join(call["text"] for call in row.plan["calls"])
@@ -70,11 +73,19 @@ def hold(row: Remediation, answers: list[dict[str, Any]], refused: str, *, now: 
     wanted = for_person(answers, passed=False)
     if wanted:
         call_person(row.incident, f"{row} is held: {wanted}", now=now)
-    due = now + timedelta(seconds=conf.GATE_RECHECK_S)
+    due = now + timedelta(seconds=_pause_s(row, answers))
     if row.state == R.GATED:
         Remediation.objects.filter(pk=row.pk, state=R.GATED).update(guards=answers, reason=refused, due_at=due)
     else:
         change(row, R.GATED, now=now, reason=refused, guards=answers, due_at=due)
+
+
+def _pause_s(row: Remediation, answers: list[dict[str, Any]]) -> float:
+    """Until the guards are asked again. What a storm alone holds may be thousands: seldom, and not all at once."""
+    refusing = {answer["guard"] for answer in answers if not answer["passed"]}
+    if "storm" not in refusing or refusing - BY_STORM:
+        return conf.GATE_RECHECK_S
+    return conf.STORM_RECHECK_S * (1 + row.pk % 100 / 100)
 
 
 def await_person(row: Remediation, *, now: datetime) -> None:

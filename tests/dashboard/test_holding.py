@@ -84,3 +84,53 @@ def test_others_may_not(client: Client, target: Target, group: str) -> None:
 def test_nobody_is_sent_to_sign_in(client: Client, target: Target) -> None:
     answer = client.post(f"/system/targets/{target.pk}/automation/")
     assert (answer.status_code, "/login/" in answer.headers["Location"]) == (302, True)
+
+
+@pytest.fixture
+def storm(target: Target) -> Storm:
+    now = datetime.now(UTC)
+    source = factories.a_rule(target.service).source
+    return Storm.objects.create(source=source, began_at=now, last_at=now, reason="40 of 100 series went bad")
+
+
+def says_no_storm(client: Client, storm: Storm, **fields: str) -> int:
+    given = {"reason": f"seen on site {EVIL}", "for": "1800"} | fields
+    return int(client.post(f"/system/sources/{storm.source_id}/no-storm/", given).status_code)
+
+
+def test_who_may_approve_says_that_a_storm_is_none_for_a_while(client: Client, storm: Storm) -> None:
+    client.force_login(factories.a_user("approver"))
+    assert says_no_storm(client, storm) == 302
+    html = shown(client)
+    assert "approver says that this is none" in html or "says that this is none: seen on site" in html
+    assert EVIL not in html
+    line = Transition.objects.get(kind="storm", to_state="dismissed")
+    assert line.facts["for_s"] == 1800
+    Storm.objects.update(ended_at=datetime.now(UTC))
+    assert says_no_storm(client, storm) == 409
+
+
+@pytest.mark.parametrize("role", ["viewer", "operator"])
+def test_nobody_else_says_so(client: Client, storm: Storm, role: str) -> None:
+    client.force_login(factories.a_user(role))
+    assert says_no_storm(client, storm) == 403
+    storm.refresh_from_db()
+    assert storm.numbers == {}
+
+
+@pytest.mark.parametrize(("fields", "status"), [({"reason": " "}, 302), ({"for": "99999999"}, 400), ({"for": ""}, 400)])
+def test_it_takes_a_reason_and_one_of_the_lengths(
+    client: Client, storm: Storm, fields: dict[str, str], status: int
+) -> None:
+    client.force_login(factories.a_user("approver"))
+    assert says_no_storm(client, storm, **fields) == status
+    storm.refresh_from_db()
+    assert storm.numbers == {}
+
+
+def test_what_was_said_and_is_over_is_shown_as_such(viewer: Client, storm: Storm) -> None:
+    at = datetime.now(UTC).timestamp()
+    for said in ({"at": at - 10, "until": at - 5}, {"until": "always"}, "no"):
+        Storm.objects.update(numbers={"dismissed": said})
+        html = shown(viewer)
+        assert "says that this is none" not in html and "40 of 100 series" in html

@@ -23,9 +23,7 @@ TURNED = Count(
         verdict_since__lte=Place("to"),
     ),
 )
-_storm = Prepared(
-    lambda given: Storm.objects.filter(source=given("source"), ended_at=None).order_by().values_list("pk", flat=True)
-)
+_storm = Prepared(lambda given: Storm.objects.filter(source=given("source"), ended_at=None).order_by())
 _since = Prepared(
     lambda given: (
         SeriesState.objects.filter(rule=given("rule"), fingerprint=given("fingerprint"))
@@ -79,7 +77,10 @@ class PartialGuard(Guard):
 
     def ask(self, situation: Situation) -> Answer:
         rule = situation.incident.rule
-        if _storm.all(source=rule.source_id):
+        storms = _storm.all(source=rule.source_id)
+        if storms and all(storm.dismissed(situation.now) for storm in storms):
+            return Answer(passed=True, reason="a person says that so much really broke")
+        if storms:
             return Answer(passed=False, reason="nobody counts series in the middle of a storm")
         scrape = _scrape(situation)
         mine = Turned(of=str(rule), **_of_rule.of(rule=rule.pk, **scrape))

@@ -8,7 +8,7 @@ LOOKED_WITHIN_S = 30.0
 
 
 _going_on = Prepared(
-    lambda given: Storm.objects.filter(source__pk__in=given("sources"), ended_at=None).order_by("-began_at")[:1]
+    lambda given: Storm.objects.filter(source__pk__in=given("sources"), ended_at=None).order_by("-began_at")
 )
 _looked_at = Prepared(lambda given: Heartbeat.objects.filter(stage="storms").order_by().values_list("at", flat=True))
 
@@ -22,8 +22,10 @@ class StormGuard(Guard):
     def ask(self, situation: Situation) -> Answer:
         source, now = situation.incident.rule.source, situation.now
         # One that confirms this source counts as well: it is asked right before the effect.
-        storm = _going_on.first(sources=[pk for pk in (source.pk, source.confirmed_by_id) if pk is not None])
-        if storm is not None:
+        storms = _going_on.all(sources=[pk for pk in (source.pk, source.confirmed_by_id) if pk is not None])
+        for storm in storms:
+            if storm.dismissed(now):
+                continue
             since_s = (now - storm.began_at).total_seconds()
             return Answer(passed=False, reason=str(storm), numbers={"storm": storm.pk, "since_s": round(since_s)})
         looked_at = _looked_at.first()
@@ -31,4 +33,7 @@ class StormGuard(Guard):
         looked_s = abs(now - looked_at).total_seconds() if looked_at else float("inf")
         if looked_s > LOOKED_WITHIN_S:
             return Answer(passed=False, reason="nobody has looked for storms for a while, so there may be one")
-        return Answer(passed=True, reason="no storm", numbers={"looked_s_ago": round(looked_s)})
+        numbers = {"looked_s_ago": round(looked_s)}
+        for said in filter(None, (storm.dismissed(now) for storm in storms)):
+            return Answer(passed=True, reason=f"{said.get('by')} says that it is no storm", numbers=numbers)
+        return Answer(passed=True, reason="no storm", numbers=numbers)
