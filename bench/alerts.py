@@ -215,7 +215,8 @@ def one(options: argparse.Namespace) -> None:
 
 
 def run(home: Path, options: argparse.Namespace) -> None:
-    from dashboard.processes import Family, free_port
+    from dashboard.ports import free_port
+    from dashboard.processes import Family
 
     os.environ |= OUT_OF_THE_WAY | {
         "DJANGO_SETTINGS_MODULE": "dashboard.settings",

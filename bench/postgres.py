@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from dashboard.processes import free_port
+from dashboard.ports import free_port
 
 
 def programs() -> Path | None:

@@ -171,7 +171,8 @@ def main() -> None:
 
 
 def run(home: Path, rounds: int, interval_s: float) -> None:
-    from dashboard.processes import Family, free_port
+    from dashboard.ports import free_port
+    from dashboard.processes import Family
 
     os.environ |= {
         "DJANGO_SETTINGS_MODULE": "dashboard.settings",

@@ -13,11 +13,9 @@ The kernel ties a child to the *thread* that started it, so children are started
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import itertools
 import os
 import signal
-import socket
 import subprocess
 import sys
 import threading
@@ -30,15 +28,12 @@ from pathlib import Path
 from types import FrameType, TracebackType
 from typing import Any, TextIO
 
+from dashboard.descent import kill_session, tie_to
+
 LINES_KEPT = 50
 LINES_SHOWN = 15
 RESTART_WINDOW_S = 60
 COLOURS = (36, 33, 35, 32, 34, 96, 93, 95)  # ANSI foregrounds that read on dark and on light
-PR_SET_PDEATHSIG = 1
-DEAD = ("Z", "X")  # states of a process that ended and that nobody has taken note of
-
-# Loaded here, not in the forked child: between fork and exec as little as possible may run.
-_libc = ctypes.CDLL(None, use_errno=True) if sys.platform == "linux" else None
 
 
 class ChildFailed(Exception):
@@ -265,7 +260,7 @@ class Family:
 
     def _bury(self, running: _Running) -> None:
         """End whatever is left of a child's session, and let its last lines come in."""
-        _kill_session(running.process.pid)
+        kill_session(running.process.pid)
         running.process.wait()
         running.reader.join(timeout=1)
 
@@ -343,49 +338,6 @@ class Family:
                 self._out = None  # nobody reads any more (`make run | head`); the children's pipes must still drain
 
 
-def die_with_parent() -> None:
-    """Have the kernel send this process SIGTERM when its parent ends; stop at once when it has ended already."""
-    parent = os.getppid()
-    _ask_for_sigterm_at_its_end()
-    if os.getppid() != parent:
-        os.kill(os.getpid(), signal.SIGTERM)
-
-
-def free_port(host: str = "127.0.0.1") -> int:
-    """A port nobody listens on now. Another process may take it before its use: for tests and the demo."""
-    with socket.socket() as probe:
-        probe.bind((host, 0))
-        return int(probe.getsockname()[1])
-
-
-def port_in_use(host: str, port: int) -> str | None:
-    """Why a server cannot listen on this address, in plain words, or None when it can."""
-    try:
-        family, kind, proto, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
-        with socket.socket(family, kind, proto) as probe:
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # as servers do: no wait for old connections
-            probe.bind(address)
-            probe.listen(1)
-    except PermissionError:
-        return f"port {port} on {host} needs more rights than this user has"
-    except OSError as error:
-        holder = _holder_of(port)
-        if holder is None and error.errno is not None and "in use" not in str(error):
-            return f"port {port} on {host} cannot be used: {error.strerror}"
-        return f"port {port} on {host} is in use by {holder or 'a process this user cannot see'}"
-    return None
-
-
-def leads_session(pid: int) -> bool:
-    """Whether `pid` lives and leads a session, as every child does; a pid that was given out again rarely does."""
-    with contextlib.suppress(OSError):
-        if _has_proc():
-            state, session = _state_and_session(pid)
-            return session == pid and state not in DEAD
-        return os.getsid(pid) == pid
-    return False
-
-
 def _wants_colour(out: TextIO) -> bool:
     return out.isatty() and not os.environ.get("NO_COLOR")
 
@@ -416,87 +368,5 @@ def _popen(child: Child) -> subprocess.Popen[str]:
             text=True,
             errors="replace",
             start_new_session=True,
-            preexec_fn=_tie_to(os.getpid()),  # noqa: PLW1509 - as said above
+            preexec_fn=tie_to(os.getpid()),  # noqa: PLW1509 - as said above
         )
-
-
-def _tie_to(parent: int) -> Callable[[], None]:
-    """What a forked child does before it becomes its program: tie its life to the process `parent`."""
-
-    def tie() -> None:
-        # Our own handlers are still in place; a signal they took now would be lost with them.
-        signal.signal(signal.SIGTERM, signal.SIG_DFL)
-        _ask_for_sigterm_at_its_end()
-        if os.getppid() != parent:  # it ended before the kernel was asked
-            os._exit(1)
-
-    return tie
-
-
-def _ask_for_sigterm_at_its_end() -> None:
-    """Linux only. Elsewhere the children of a starter that was killed have to be ended by hand."""
-    if _libc is not None:
-        _libc.prctl(PR_SET_PDEATHSIG, int(signal.SIGTERM), 0, 0, 0)
-
-
-def _kill_session(leader: int) -> None:
-    """SIGKILL everything in the session `leader` opened: also programs it put into groups of their own."""
-    if not _has_proc():
-        with contextlib.suppress(ProcessLookupError, PermissionError):
-            os.killpg(leader, signal.SIGKILL)
-        return
-    deadline = time.monotonic() + 5  # a process that hangs in the kernel must not hold up the others
-    while time.monotonic() < deadline and (members := _session(leader)):
-        for pid in members:
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGKILL)
-        time.sleep(0.01)
-
-
-def _session(leader: int) -> list[int]:
-    """The living processes of a session."""
-    members = []
-    for entry in Path("/proc").iterdir():
-        if entry.name.isdigit():
-            with contextlib.suppress(OSError):  # it ended meanwhile
-                state, session = _state_and_session(int(entry.name))
-                if session == leader and state not in DEAD:
-                    members.append(int(entry.name))
-    return members
-
-
-def _has_proc() -> bool:
-    return Path("/proc/self/stat").exists()
-
-
-def _state_and_session(pid: int) -> tuple[str, int]:
-    # The command stands in brackets and may hold anything, brackets too.
-    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return fields[0], int(fields[3])
-
-
-def _holder_of(port: int) -> str | None:
-    """ "pid 12 (nginx -g ...)" for the process that listens on `port`, where /proc shows it."""
-    wanted = {f"socket:[{inode}]" for inode in _listening_inodes(port)}
-    for entry in Path("/proc").glob("[0-9]*"):
-        with contextlib.suppress(OSError):  # it ended, or is someone else's
-            if any(_link(handle) in wanted for handle in (entry / "fd").iterdir()):
-                command = (entry / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace").strip()
-                return f"pid {entry.name} ({command[:100]})"
-    return None
-
-
-def _link(handle: Path) -> str:
-    try:
-        return str(handle.readlink())
-    except OSError:
-        return ""
-
-
-def _listening_inodes(port: int) -> Iterator[str]:
-    for table in ("/proc/net/tcp", "/proc/net/tcp6"):
-        with contextlib.suppress(OSError):
-            for row in Path(table).read_text().splitlines()[1:]:
-                columns = row.split()
-                if columns[3] == "0A" and int(columns[1].rpartition(":")[2], 16) == port:  # 0A: listening
-                    yield columns[9]

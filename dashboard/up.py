@@ -29,8 +29,10 @@ from kombu.exceptions import KombuError
 
 from dashboard import valkey
 from dashboard.celery import app
+from dashboard.descent import leads_session
 from dashboard.home import BASE_DIR, POINTER, read_pointer
-from dashboard.processes import Child, Family, leads_session, port_in_use
+from dashboard.ports import port_in_use
+from dashboard.processes import Child, Family
 
 LAST_RUN_ENDS_WITHIN_S = 10
 # An effect that has begun is better finished than cut: the act worker gets this long before it is killed.
@@ -210,6 +212,9 @@ def _web_options(installation: Installation) -> list[str]:
         # A browser that went to sleep is noticed, and its socket freed, within 40 s.
         "--ws-ping-interval": "20",
         "--ws-ping-timeout": "20",
+        # Frames are the same bytes for every browser; compressing them would be work for each.
+        "--ws": "dashboard.live.wire:LiveProtocol",
+        "--ws-per-message-deflate": "false",
     }
     return [*(word for option in options.items() for word in option), "--no-access-log", "--no-server-header"]
 

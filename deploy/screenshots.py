@@ -20,7 +20,7 @@ from typing import Any
 
 from playwright.sync_api import Browser, Page, sync_playwright
 
-from dashboard.processes import free_port
+from dashboard.ports import free_port
 from deploy.tools import find
 
 ROOT = Path(__file__).resolve().parent.parent

@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from bench.evaluate.exporter import LIMIT, METRIC
-from dashboard.processes import Family, free_port
+from dashboard.ports import free_port
+from dashboard.processes import Family
 from deploy.tools import find
 
 

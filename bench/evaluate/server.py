@@ -14,7 +14,8 @@ from typing import Any
 import requests
 
 from bench.evaluate.exporter import LIMIT, METRIC
-from dashboard.processes import Child, Family, free_port
+from dashboard.ports import free_port
+from dashboard.processes import Child, Family
 from deploy.tools import find
 
 PER_SHARD = 10_000

@@ -16,7 +16,8 @@ from collections.abc import Callable
 from http.client import HTTPConnection
 from pathlib import Path
 
-from dashboard.processes import Child, port_in_use
+from dashboard.ports import port_in_use
+from dashboard.processes import Child
 from deploy.demo import files, levers
 from deploy.demo.config import PORT_NAMES, DemoConfig
 from deploy.demo.layout import JOBS, PROCESSES, targets_of

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from dashboard.processes import free_port
+from dashboard.ports import free_port
 from tests.acceptance.running import RunningDemo
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from dashboard import processes, valkey
+from dashboard import ports, processes, valkey
 from dashboard.processes import Child, ChildFailed, Family
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -253,7 +253,7 @@ time.sleep(60)
 
 
 def test_die_with_parent_ends_a_process_with_the_one_that_started_it(tmp_path: Path) -> None:
-    inner = "import time; from dashboard.processes import die_with_parent; die_with_parent(); print(1); time.sleep(60)"
+    inner = "import time; from dashboard.descent import die_with_parent; die_with_parent(); print(1); time.sleep(60)"
     outer = f"""
 import subprocess, sys, time
 child = subprocess.Popen([sys.executable, "-u", "-c", {inner!r}], stdout=subprocess.PIPE)
@@ -281,16 +281,16 @@ def test_names_are_coloured_where_asked_and_lines_survive_a_reader_that_left(log
 
 
 def test_port_in_use_names_the_process_that_listens() -> None:
-    assert processes.port_in_use("127.0.0.1", processes.free_port()) is None
+    assert ports.port_in_use("127.0.0.1", ports.free_port()) is None
     with socket.create_server(("127.0.0.1", 0)) as server:
         port = server.getsockname()[1]
-        words = processes.port_in_use("127.0.0.1", port)
+        words = ports.port_in_use("127.0.0.1", port)
     assert words is not None
     assert words.startswith(f"port {port} on 127.0.0.1 is in use by pid {os.getpid()} (")
 
 
 def test_an_address_of_another_machine_is_said_to_be_unusable() -> None:
-    words = processes.port_in_use("192.0.2.1", 8000)
+    words = ports.port_in_use("192.0.2.1", 8000)
     assert words == "port 8000 on 192.0.2.1 cannot be used: Cannot assign requested address"
 
 

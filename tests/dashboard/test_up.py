@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from dashboard.processes import free_port
+from dashboard.ports import free_port
 
 ROOT = Path(__file__).resolve().parents[2]
 UP = [sys.executable, "manage.py", "up"]

@@ -21,7 +21,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from dashboard.processes import die_with_parent, free_port
+from dashboard.descent import die_with_parent
+from dashboard.ports import free_port
 from tests.faults.postgres import Postgres, programs
 
 if TYPE_CHECKING:

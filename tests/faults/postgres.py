@@ -8,7 +8,7 @@ import shutil
 import subprocess
 from pathlib import Path
 
-from dashboard.processes import free_port
+from dashboard.ports import free_port
 
 
 class Postgres:

@@ -24,7 +24,8 @@ from redis import RedisError
 
 from dashboard import up, valkey
 from dashboard.home import BASE_DIR
-from dashboard.processes import Child, free_port
+from dashboard.ports import free_port
+from dashboard.processes import Child
 from deploy.tools import find
 from remediation.models import Incident, Rule, Service, Source
 from remediation.states import REMEDIATION_LIVE, IncidentState

@@ -14,8 +14,9 @@ from django.core.management.base import BaseCommand, CommandError
 from django.db import connections
 
 from dashboard import up
+from dashboard.descent import die_with_parent
 from dashboard.home import BASE_DIR, DEFAULT_HOME
-from dashboard.processes import ChildFailed, Family, Interrupted, die_with_parent
+from dashboard.processes import ChildFailed, Family, Interrupted
 from deploy.tools import ToolMissing
 
 DESCRIPTION = """Run a small shop with real faults to break, and watch Homeostat heal it.

@@ -9,7 +9,8 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError, SystemCheckError
 
 from dashboard import up
-from dashboard.processes import ChildFailed, Family, Interrupted, die_with_parent
+from dashboard.descent import die_with_parent
+from dashboard.processes import ChildFailed, Family, Interrupted
 
 
 class Command(BaseCommand):

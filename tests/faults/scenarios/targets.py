@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dashboard.processes import free_port
+from dashboard.ports import free_port
 from tests.faults.stage import Stage
 from tests.faults.waiting import eventually, expect, stays
 
