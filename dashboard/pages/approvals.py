@@ -11,15 +11,18 @@ from django.core.exceptions import PermissionDenied
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
-from django.urls import reverse
 from django.utils import timezone
+from django.utils.translation import gettext as _
 from django.views.decorators.http import require_POST
 
 from dashboard import signing_in
 from dashboard.live.fragments import Context, fragment
 from dashboard.pages import plans
-from dashboard.pages.answers import conflict, person
+from dashboard.pages.answers import person
 from dashboard.pages.login import locked_text
+from dashboard.pages.looking import what_became
+from dashboard.pages.past import outcomes
+from dashboard.pages.words import verb_word
 from remediation.decide import approval
 from remediation.exceptions import Conflict, NotAllowed
 from remediation.models import Approval, Remediation
@@ -39,13 +42,15 @@ def _asked() -> QuerySet[Remediation]:
 
 
 @fragment("approvals", "approvals/_list.html", topics=("remediation",), every_s=5)
-def asked(_: str) -> Context:
+def asked(_argument: str) -> Context:
     last = Approval.objects.order_by("-at").first()
-    return {"plans": [plans.view_of(row) for row in _asked()], "last": last}
+    rows = list(_asked())
+    past = outcomes(rows)
+    return {"plans": [plans.view_of(row, past[row.pk]) for row in rows], "last": last}
 
 
 @fragment("answered", "approvals/_answered.html", topics=("remediation",), every_s=5)
-def answered(_: str) -> Context:
+def answered(_argument: str) -> Context:
     """The last answers, and what came of them: also those that nobody gave in time."""
     rows = Approval.objects.select_related("remediation__incident__rule", "remediation__incident__service", "user")
     expired = Remediation.objects.filter(state=RemediationState.EXPIRED).select_related("incident__rule")
@@ -65,7 +70,7 @@ def approve(request: HttpRequest, pk: int) -> HttpResponse:
     elif missing := _missing(request, row, typed):
         return missing
     call = partial(approval.approve, row, user=person(request), digest=digest, now=timezone.now(), typed=typed)
-    return _answer(request, call, f"Approved: {row.verb} {row.target_names}.")
+    return _answer(request, call, pk, _("Approved: %(what)s.") % {"what": _what(row)})
 
 
 def _related() -> QuerySet[Remediation]:
@@ -84,16 +89,22 @@ def _missing(request: HttpRequest, row: Remediation, typed: str) -> HttpResponse
     if not approval.is_risky(row):
         return None
     if not approval.confirms(row, typed):
-        wrong = f"“{typed}” is not what it acts on" if typed.strip() else "The name of what it acts on is missing"
-        return _once_more(request, row, typed, f"{wrong}. Type {row.target_names}, exactly as it is written.", 400)
+        return _once_more(request, row, typed, _wrong_name(row, typed), 400)
     password = request.POST.get("password", "")
     if signing_in.lately(request) or (password and signing_in.again(request, password)):
         return None
     until = signing_in.locked_until(user.username, now=timezone.now())
     if until is not None:
         return _once_more(request, row, typed, locked_text((until - timezone.now()).total_seconds()), 429)
-    why = "That is not your password." if password else "You signed in a while ago: this step asks for your password."
-    return _once_more(request, row, typed, why, 403)
+    wrong, missing = _("That is not your password."), _("You signed in a while ago: this step asks for your password.")
+    return _once_more(request, row, typed, wrong if password else missing, 403)
+
+
+def _wrong_name(row: Remediation, typed: str) -> str:
+    names = {"typed": typed, "name": row.target_names}
+    if typed.strip():
+        return _("“%(typed)s” is not what it acts on. Type %(name)s, exactly as it is written.") % names
+    return _("The name of what it acts on is missing. Type %(name)s, exactly as it is written.") % names
 
 
 def _once_more(request: HttpRequest, row: Remediation, typed: str, why: str, status: int) -> HttpResponse:
@@ -109,18 +120,32 @@ def reject(request: HttpRequest, pk: int) -> HttpResponse:
     call = partial(
         approval.reject, row, user=person(request), digest=digest, reason=reason[:REASON_LENGTH], now=timezone.now()
     )
-    return _answer(request, call, f"Rejected: {row.verb} {row.target_names}. Nothing will be done.")
+    return _answer(request, call, pk, _("Rejected: %(what)s. Nothing will be done.") % {"what": _what(row)})
 
 
-def _answer(request: HttpRequest, call: Callable[[], Remediation], done: str) -> HttpResponse:
+def _what(row: Remediation) -> str:
+    return f"{verb_word(row.verb)} {row.target_names}"
+
+
+def _answer(request: HttpRequest, call: Callable[[], Remediation], pk: int, done: str) -> HttpResponse:
     """Give the answer, and say in words when it came too late or is not theirs to give."""
     try:
         row = call()
     except NotAllowed as error:
         raise PermissionDenied(str(error)) from error
     except (Conflict, approval.Unconfirmed) as error:
-        return conflict(request, message=str(error), back=reverse("approvals"))
+        return _too_late(request, pk, message=str(error))
     if row.state == RemediationState.AWAITING_APPROVAL:
-        done = f"{done} Another person has to approve it as well."
+        done = f"{done} {_('Another person has to approve it as well.')}"
     messages.success(request, done)
     return redirect("incident", pk=row.incident_id)
+
+
+def _too_late(request: HttpRequest, pk: int, *, message: str) -> HttpResponse:
+    """409: who was quicker, what it is now, and where to see it."""
+    row = get_object_or_404(_related(), pk=pk)
+    waits = row.state == RemediationState.AWAITING_APPROVAL
+    last = row.approvals.select_related("user").order_by("at").last()
+    context = {"page": "approvals", "row": row, "message": message, "waits": waits}
+    became = "" if waits else what_became(row.state, last)
+    return render(request, "approvals/too_late.html", context | {"became": became}, status=409)

@@ -12,10 +12,11 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect
 from django.urls import reverse
 from django.utils import timezone
+from django.utils.translation import gettext as _
 from django.views.decorators.http import require_POST
 
 from dashboard.pages.answers import conflict, person
-from dashboard.pages.words import span
+from dashboard.pages.words import span, verb_word
 from remediation.decide import again, takeover
 from remediation.exceptions import Conflict, NotAllowed
 from remediation.models import Incident, Remediation
@@ -30,7 +31,8 @@ def take(request: HttpRequest, pk: int) -> HttpResponse:
     if length not in map(str, takeover.LENGTHS_S):
         raise BadRequest("for is one of the lengths that the page offers, in seconds")
     call = partial(takeover.take, row, user=person(request), for_s=int(length), now=timezone.now())
-    return _answer(request, call, pk, f"You are on it: automation holds here for {span(int(length))}.")
+    done = _("You are on it: automation holds here for %(span)s.") % {"span": span(int(length))}
+    return _answer(request, call, pk, done)
 
 
 @require_POST
@@ -38,7 +40,7 @@ def take(request: HttpRequest, pk: int) -> HttpResponse:
 def hand_back(request: HttpRequest, pk: int) -> HttpResponse:
     row = get_object_or_404(Incident, pk=pk)
     call = partial(takeover.hand_back, row, user=person(request), now=timezone.now())
-    return _answer(request, call, pk, "Handed back: automation goes on inside its limits.")
+    return _answer(request, call, pk, _("Handed back: automation goes on inside its limits."))
 
 
 @require_POST
@@ -46,7 +48,8 @@ def hand_back(request: HttpRequest, pk: int) -> HttpResponse:
 def ask_again(request: HttpRequest, pk: int) -> HttpResponse:
     row = get_object_or_404(Remediation, pk=pk)
     call = partial(again.ask_again, row, user=person(request), now=timezone.now())
-    return _answer(request, call, row.incident_id, f"Asked again: {row.verb} {row.target_names} is planned anew.")
+    what = f"{verb_word(row.verb)} {row.target_names}"
+    return _answer(request, call, row.incident_id, _("Asked again: %(what)s is planned anew.") % {"what": what})
 
 
 def _answer(request: HttpRequest, call: Callable[[], Incident], pk: int, done: str) -> HttpResponse:

@@ -5,38 +5,54 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from django.utils import timezone
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_noop, ngettext
 
-from dashboard.pages.words import NOTHING, number, span, state_word
+from dashboard.pages.changes import CallView, call_view
+from dashboard.pages.past import Outcome
+from dashboard.pages.words import expected, number, span
 from remediation.decide import approval, takeover
 from remediation.decide.ladder import UNANSWERED
 from remediation.models import Approval, Remediation
 from remediation.states import REMEDIATION_LIVE, IncidentState, RemediationState, Verdict
 from remediation.verify.recovery import judge
 
+LEAD_IN = timedelta(minutes=10)
+DOTS = 24
+
+PART_IN_IT = {
+    "wrote its playbook": gettext_noop("wrote its playbook"),
+    "wrote the rule that fired": gettext_noop("wrote the rule that fired"),
+}
+"""What keeps a person from approving, as decide says it."""
+
 
 @dataclass(frozen=True, kw_only=True)
-class Change:
-    """One property of a target, before and after."""
+class TargetView:
+    """batch: with which of the batches it is reached, from 1; 0 where all are reached one by one in their order."""
 
     name: str
-    before: str
-    after: str
-
-    @property
-    def differs(self) -> bool:
-        return self.before != self.after
+    backend: str
+    role: str
+    batch: int
 
 
 @dataclass(frozen=True, kw_only=True)
-class CallView:
-    target: str
-    text: str
-    changes: Sequence[Change]
-    undo: str
+class Blast:
+    """How many of the targets of that role stay healthy at the moment at which the plan touches most."""
+
+    stay: int
+    size: int
+    least: int
+
+    @property
+    def dots(self) -> list[bool]:
+        """One per target of that role, those that stay first; none where they are too many to count by eye."""
+        return [place < self.stay for place in range(self.size)] if self.size <= DOTS else []
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -71,10 +87,15 @@ class PlanView:
 
     row: Remediation
     targets: str
+    acted_on: Sequence[TargetView]
     where: str
     calls: Sequence[CallView]
     evidence: Mapping[str, Any]
     guards: Sequence[GuardView]
+    blast: Blast | None
+    """None where no other target of that role is there, or nobody has asked yet: see `blast_text`."""
+    blast_text: str
+    past: Sequence[Outcome]
     looks: Sequence[Look]
     good: int
     good_needed: int
@@ -108,31 +129,49 @@ class PlanView:
         return [number < self.good for number in range(self.good_needed)]
 
     @property
+    def helped(self) -> int:
+        return sum(one.helped for one in self.past)
+
+    @property
+    def expected(self) -> str:
+        return expected(self.row.incident.lower, self.row.incident.upper)
+
+    @property
+    def watched_from(self) -> float:
+        """Where the small chart begins, in seconds since the epoch: it shows what was before as well."""
+        return (self.row.incident.opened_at - LEAD_IN).timestamp()
+
+    @property
     def who(self) -> str:
         """Who is needed, in words."""
         needed = self.row.approvals_needed
         if needed == 1:
-            return "One person who may approve is needed"
-        return f"{self.given} of {needed} people have approved"
+            return _("One person who may approve is needed")
+        return _("%(given)d of %(needed)d people have approved") % {"given": self.given, "needed": needed}
 
 
-def view_of(row: Remediation) -> PlanView:
+def view_of(row: Remediation, past: Sequence[Outcome] = ()) -> PlanView:
     plan = row.plan
-    calls = [_call(call) for call in plan.get("calls", [])]
+    calls = [call_view(call) for call in plan.get("calls", [])]
     approvals = list(row.approvals.all())
-    looks = looks_of(row)
+    acted_on = _targets(plan)
     needed = int(plan.get("verify", {}).get("good_samples", 1))
-    backends = sorted({str(target.get("backend", "")) for target in plan.get("targets", [])} - {""})
+    backends = sorted({one.backend for one in acted_on} - {""})
     service = row.incident.service
     asks = row.state == RemediationState.AWAITING_APPROVAL
+    blast, blast_text = _blast(row.guards)
     return PlanView(
         row=row,
         targets=row.target_names,
-        where=" · ".join([str(service) if service else "no service", *backends]),
+        acted_on=acted_on,
+        where=" · ".join([str(service) if service else _("no service"), *backends]),
         calls=calls,
         evidence=plan.get("evidence", {}),
         guards=[_guard(item) for item in row.guards],
-        looks=looks,
+        blast=blast,
+        blast_text=blast_text,
+        past=past,
+        looks=looks_of(row),
         good=good_in_a_row(row, needed),
         good_needed=needed,
         verify=_verify_text(plan.get("verify", {})),
@@ -140,42 +179,48 @@ def view_of(row: Remediation) -> PlanView:
         given=len(approval.signatures(row)) if asks and approvals else 0,
         approvals=approvals,
         risky=approval.is_risky(row),
-        barred=[f"{name}, who {what}" for name, what in approval.barred(row).items()] if asks else [],
+        barred=_barred(row) if asks else [],
         on_it=takeover.holder(row.incident, now=timezone.now()) if asks else "",
         can_ask_again=row.state in UNANSWERED and row.incident.state == IncidentState.FIRING,
     )
 
 
-def _call(call: Mapping[str, Any]) -> CallView:
-    before, after = dict(call.get("before") or {}), dict(call.get("after") or {})
-    names = [*before, *(name for name in after if name not in before)]
-    changes = [
-        Change(name=state_word(name), before=_said(before.get(name)), after=_said(after.get(name, before.get(name))))
-        for name in names
+def _targets(plan: Mapping[str, Any]) -> list[TargetView]:
+    batches = plan.get("batches") or []
+    place = {pk: number for number, batch in enumerate(batches, start=1) for pk in batch} if len(batches) > 1 else {}
+    return [
+        TargetView(
+            name=str(one.get("name", "")),
+            backend=str(one.get("backend", "")),
+            role=str(one.get("role", "")),
+            batch=place.get(one.get("id"), 0),
+        )
+        for one in plan.get("targets", [])
     ]
-    return CallView(
-        target=str(call.get("target", "")),
-        text=str(call.get("text", "")),
-        changes=changes,
-        undo=str(call.get("undo") or ""),
-    )
 
 
-def _said(value: Any) -> str:
-    if value is None:
-        return NOTHING
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    if isinstance(value, Mapping):
-        return ", ".join(f"{name} {_said(item)}" for name, item in value.items()) or NOTHING
-    if isinstance(value, list | tuple):
-        return ", ".join(_said(item) for item in value) or NOTHING
-    return str(value)
+def _blast(guards: Sequence[Mapping[str, Any]]) -> tuple[Blast | None, str]:
+    """As the guard counted when it was asked last, and its own words."""
+    said = next((one for one in guards if one.get("guard") == "blast_radius"), None)
+    if said is None:
+        return None, _("Nobody has counted yet.")
+    numbers = said.get("numbers") or {}
+    if not {"stay", "size"} <= numbers.keys():
+        return None, str(said.get("reason", ""))
+    least = int(numbers.get("min_healthy", 0))
+    return Blast(stay=int(numbers["stay"]), size=int(numbers["size"]), least=least), str(said.get("reason", ""))
+
+
+def _barred(row: Remediation) -> list[str]:
+    return [
+        _("%(name)s, who %(what)s") % {"name": name, "what": _(PART_IN_IT.get(what, what))}
+        for name, what in approval.barred(row).items()
+    ]
 
 
 def _guard(item: Mapping[str, Any]) -> GuardView:
     return GuardView(
-        label=str(item.get("label") or item.get("guard") or "Guard"),
+        label=str(item.get("label") or item.get("guard") or _("Guard")),
         passed=bool(item.get("passed")),
         reason=str(item.get("reason", "")),
         numbers=item.get("numbers") or {},
@@ -212,12 +257,21 @@ def good_in_a_row(row: Remediation, needed: int) -> int:
 
 def _verify_text(verify: Mapping[str, Any]) -> str:
     if not verify:
-        return "The incident's own condition is asked again."
+        return _("The incident's own condition is asked again.")
     samples = int(verify.get("good_samples", 1))
     settle = float(verify.get("settle_s", 0))
-    wait = f", from {span(settle)} after the effect" if settle else ", all taken after the effect"
-    within = span(float(verify.get("within_s", 0)))
-    return f"{samples} good sample{'s' if samples != 1 else ''} in a row of the same condition{wait}, within {within}."
+    wait = _("from %(span)s after the effect") % {"span": span(settle)} if settle else _("all taken after the effect")
+    asked = ngettext(
+        "%(count)d good sample in a row of the same condition, %(wait)s, within %(within)s.",
+        "%(count)d good samples in a row of the same condition, %(wait)s, within %(within)s.",
+        samples,
+    )
+    said = asked % {"count": samples, "wait": wait, "within": span(float(verify.get("within_s", 0)))}
+    also = len(verify.get("queries") or [])
+    if also:
+        more = ngettext("%(count)d more condition has to hold.", "%(count)d more conditions have to hold.", also)
+        said = f"{said} {more % {'count': also}}"
+    return said
 
 
 def evidence_text(evidence: Mapping[str, Any]) -> str:
