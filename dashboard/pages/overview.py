@@ -1,109 +1,119 @@
-"""Overview: is everything well, and what waits for me?"""
+"""Overview: is everything well, and what waits for me?
+
+The page is put together from pieces that are kept: each piece reads few columns into values that say everything, and is
+rendered again only when these differ. The services are surveyed once for all of them.
+"""
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from typing import Any
+from dataclasses import dataclass
+from datetime import datetime
 
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.utils import timezone
 
-from dashboard.live import fragments
-from dashboard.live.fragments import Context, Fragment, fragment
-from dashboard.pages import chrome, health, rows, story
-from remediation.models import Incident, Remediation, Rule, RuleStatus, Service, Source, SourceStatus
-from remediation.states import IncidentState, RemediationState
+from dashboard.live.fragments import Context, Fragment, add, fragment, one_look
+from dashboard.pages import chrome, health, servicemap, story, strips, waiting
+from remediation.models import Incident, Rule, RuleStatus, Source
+from remediation.states import IncidentState
 
 EVENTS = 14
-OPEN_ROWS = 50
+OPEN_ROWS = 25
 
 
 def overview(request: HttpRequest) -> HttpResponse:
-    return render(request, "overview/index.html", {"page": "overview"})
+    """`view` is grid or map; `show`, on the map, which part of it. Anything else is taken for the default."""
+    with one_look():
+        seen = health.everything()
+        context: dict[str, object] = {"page": "overview", "view": "grid", "many": len(seen.services) > servicemap.FEW}
+        if request.GET.get("view") == "map":
+            scopes = servicemap.scopes(seen)
+            shown = request.GET.get("show", "")
+            team = shown.startswith(servicemap.TEAM)
+            scope = shown if team or shown in scopes else scopes[0]
+            context |= {"view": "map", "scope": scope, "scopes": scopes, "team": team and scope.partition("=")[2]}
+        return render(request, "overview/index.html", context)
 
 
 def cards(arguments: Sequence[str]) -> dict[str, Context | None]:
     """The card of each service; all of them cost the same few queries as one."""
-    ids = [int(argument) for argument in arguments if argument.isdecimal()]
-    found = {str(one.id): one for one in health.survey(now=timezone.now(), ids=ids)}
-    return {argument: {"service": found[argument]} if argument in found else None for argument in arguments}
+    found, beats = health.everything().services, strips.strips()
+    known = {argument: found.get(int(argument)) if argument.isdecimal() else None for argument in arguments}
+    return {argument: {"service": one, "strip": beats[one.id]} if one else None for argument, one in known.items()}
 
 
-fragments.add(
-    Fragment(name="card", template="overview/_card.html", contexts=cards, topics=("service:{}",), every_s=5, kept=True)
-)
+add(Fragment(name="card", template="overview/_card.html", contexts=cards, topics=("service:{}",), every_s=5, kept=True))
 
 
-@fragment("services", "overview/_services.html", topics=("catalogue",))
+@fragment("services", "overview/_services.html", topics=("catalogue",), kept=True)
 def services(_: str) -> Context:
     """The grid without what is in its cards: it changes only when services come and go."""
-    return {"ids": list(Service.objects.values_list("pk", flat=True)), "rules": Rule.objects.exists()}
+    ids = tuple(health.everything().services)
+    if ids:
+        return {"ids": ids, "many": len(ids) > servicemap.FEW}
+    return {"ids": ids, "rules": Rule.objects.exists(), "sources": Source.objects.exists()}
 
 
-@fragment("tally", "overview/_tally.html", topics=("service", "incident", "remediation", "freeze", "rule"), every_s=5)
-def tally(_: str) -> Context:
+TALLIED = ("service", "incident", "remediation", "freeze", "rule", "catalogue")
+
+
+@fragment("states", "overview/_states.html", topics=TALLIED, every_s=5, kept=True)
+def states(_: str) -> Context:
     """How many services are in which state: the answer to the first question in one line."""
-    counts = Counter(one.state for one in health.survey(now=timezone.now()))
-    return {"counts": [(state, counts[state]) for state in health.ORDER if counts[state]], "total": counts.total()}
+    counts = Counter(one.state for one in health.everything().services.values())
+    return {"counts": tuple((state, counts[state]) for state in health.ORDER if counts[state]), "total": counts.total()}
 
 
-@fragment("attention", "overview/_attention.html", topics=("incident", "remediation"), every_s=5)
+@fragment("attention", "overview/_attention.html", topics=("incident", "remediation"), every_s=5, kept=True)
 def attention(_: str) -> Context:
     """What a person has to do, the most urgent first."""
-    asked = (
-        Remediation.objects.filter(state=RemediationState.AWAITING_APPROVAL)
-        .select_related("incident__rule", "incident__service")
-        .order_by("expires_at")
-    )
-    asking = list(asked)
-    needy = (
-        Incident.objects.filter(needs_person=True)
-        .exclude(state=IncidentState.RESOLVED)
-        .exclude(pk__in=[row.incident_id for row in asking])
-        .select_related("rule", "service")
-    )
-    on_it = Incident.objects.filter(taken_until__gt=timezone.now()).exclude(state=IncidentState.RESOLVED)
-    return {
-        "asking": asking,
-        "needy": list(needy[:OPEN_ROWS]),
-        "on_it": list(on_it.exclude(taken_by=None).select_related("rule", "taken_by").order_by("taken_until")),
-    }
+    return waiting.waiting(timezone.now())
 
 
-@fragment("open", "overview/_open.html", topics=("incident", "remediation"), every_s=5)
+@fragment("open", "overview/_open.html", topics=("incident", "remediation"), every_s=5, kept=True)
 def open_incidents(_: str) -> Context:
-    incidents = rows.with_repair(Incident.objects.exclude(state=IncidentState.RESOLVED))[: OPEN_ROWS + 1]
-    last = Incident.objects.filter(state=IncidentState.RESOLVED).order_by("-resolved_at").select_related("rule").first()
-    return {
-        "rows": rows.table(incidents[:OPEN_ROWS]),
-        "more": len(incidents) > OPEN_ROWS,
-        "last": last,
-    }
+    total = Incident.objects.exclude(state=IncidentState.RESOLVED).count()
+    rows = waiting.open_rows(OPEN_ROWS) if total else ()
+    last = None
+    if not total:
+        ended = Incident.objects.filter(state=IncidentState.RESOLVED).select_related("rule").order_by("-resolved_at")
+        last = next(((row.pk, row.title, row.resolved_at) for row in ended[:1]), None)
+    blind = sum(1 for one in health.everything().services.values() if one.state == "unknown")
+    return {"rows": rows, "total": total, "last": last, "blind": 0 if total else blind}
 
 
-@fragment("events", "overview/_events.html", topics=("incident", "remediation", "freeze"), every_s=5)
+@dataclass(frozen=True, kw_only=True)
+class Event:
+    """One line of what happened last."""
+
+    id: str
+    at: datetime
+    tone: str
+    title: str
+    actor: str
+    href: str
+    subject: str
+
+
+@fragment("events", "overview/_events.html", topics=("incident", "remediation", "freeze"), every_s=5, kept=True)
 def events(_: str) -> Context:
-    return {"events": story.latest(EVENTS)}
+    found = story.latest(EVENTS)
+    named = ("id", "at", "tone", "title", "actor", "href", "subject")
+    return {"events": tuple(Event(**{name: getattr(entry, name) for name in named}) for entry in found)}
 
 
-@fragment("freshness", "overview/_freshness.html", topics=("rule",), every_s=5)
+@fragment("freshness", "overview/_freshness.html", topics=("rule",), every_s=5, kept=True)
 def freshness(_: str) -> Context:
     """How far what is shown can be trusted."""
     statuses = RuleStatus.objects.filter(rule__enabled=True)
-    newest = statuses.exclude(evaluated_at=None).order_by("-evaluated_at").first()
-    sources: list[dict[str, Any]] = [
-        {"name": source.name, "status": _status(source)}
-        for source in Source.objects.filter(enabled=True).select_related("status")
-    ]
+    newest = statuses.exclude(evaluated_at=None).order_by("-evaluated_at").values_list("evaluated_at", flat=True)[:1]
+    columns = ("name", "status__answered_at", "status__failed_at", "status__error")
     return {
-        "evaluated_at": newest.evaluated_at if newest else None,
+        "evaluated_at": next(iter(newest), None),
         "failing": statuses.exclude(error="").count(),
-        "sources": sources,
-        "stalled": chrome.stalled(timezone.now()),
+        "sources": tuple(Source.objects.filter(enabled=True).order_by("name").values_list(*columns)),
+        "stalled": tuple(row.stage for row in chrome.stalled(timezone.now())),
     }
-
-
-def _status(source: Source) -> SourceStatus | None:
-    return getattr(source, "status", None)

@@ -1,0 +1,174 @@
+"""Heartbeat strips: how each service was in the last intervals, oldest first, from what history keeps.
+
+A bar shows the worst of its interval: out of range where an incident that fired was open (from its first bad verdict
+on), unknown where a rule had lost sight of its series, no data before any rule watched the service, and ok otherwise.
+Not stored is when Homeostat itself did not run: what fired before and after is out of range all along, the rest ok.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from itertools import groupby
+
+from django.db.models import Q
+from django.utils.translation import gettext as _
+
+from dashboard.live.fragments import Context, Fragment, add, once
+from dashboard.pages import health
+from dashboard.pages.words import span
+from remediation.models import Incident, RuleStatus, RuleVersion, Transition
+from remediation.states import IncidentState, Severity
+
+BARS = 40
+BAR_S = 180
+WIDTH = 5
+"""Of a bar and the gap behind it, in the units of the drawing."""
+
+NONE, OK, UNKNOWN, BAD = range(4)
+"""In this order: of what happened within one bar, the highest is shown."""
+TONES = ("off", "ok", "unknown", "firing")
+DRAWN: tuple[tuple[float, ...], ...] = ((15,), (11.5,), (3.5, 12.5), (8,))
+"""Where the strokes of a bar run, so that each state has a shape of its own; the widths are in map.css."""
+
+Span = tuple[float, float]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Run:
+    """Bars side by side that show the same. Their times stand in the title only where they tell something."""
+
+    tone: str
+    path: str
+    title: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Strip:
+    """Hashable, and the same for as long as nothing but time went on, where a service was well throughout."""
+
+    runs: tuple[Run, ...]
+    summary: str
+
+
+@once
+def strips() -> Mapping[int, Strip]:
+    """The strip of every service, by its id."""
+    seen = health.everything()
+    last = math.floor(seen.at.timestamp() / BAR_S)
+    first = last - BARS + 1
+    bad = _bad(first * BAR_S)
+    blind = _blind(first * BAR_S)
+    born = _born(first * BAR_S)
+    found = {}
+    for pk in seen.services:
+        signs = seen.signs[pk]
+        bars = _watched(signs.rules, born, first)
+        lost = [one for rule in signs.rules for one in blind.get(rule, ())]
+        if signs.unknown_since is not None:
+            lost.append((signs.unknown_since, math.inf))
+        _paint(bars, first, lost, UNKNOWN)
+        _paint(bars, first, bad.get(pk, ()), BAD)
+        found[pk] = _strip(tuple(bars), first)
+    return found
+
+
+def _bad(start: float) -> Mapping[int, Sequence[Span]]:
+    """When each service had an incident that fired."""
+    since = datetime.fromtimestamp(start, UTC)
+    rows = Incident.objects.exclude(service=None).exclude(fired_at=None).exclude(severity=Severity.INFO)
+    rows = rows.filter(~Q(state=IncidentState.RESOLVED) | Q(resolved_at__gt=since))
+    found: dict[int, list[Span]] = defaultdict(list)
+    for service_id, opened_at, resolved_at in rows.values_list("service_id", "opened_at", "resolved_at"):
+        if service_id is not None:
+            found[service_id].append((opened_at.timestamp(), resolved_at.timestamp() if resolved_at else math.inf))
+    return found
+
+
+def _blind(start: float) -> Mapping[int, Sequence[Span]]:
+    """When each rule could not see its series: between a line that it lost them and the next that it has them again.
+
+    The first line within the time shown says as well how it was before; a rule without any is as it is now.
+    """
+    since = datetime.fromtimestamp(start, UTC)
+    before = Transition.objects.filter(at__lt=since).order_by("-pk").values("pk")[:1]
+    lines = Transition.objects.filter(kind="rule", to_state__in=("unknown", "known again"), at__gte=since)
+    lines = lines.filter(pk__gt=next((row["pk"] for row in before), 0)).order_by("pk")
+    found: dict[int, list[Span]] = defaultdict(list)
+    lost: dict[int, float] = {}
+    for rule, to, at in lines.values_list("object_id", "to_state", "at"):
+        if to == "unknown":
+            lost.setdefault(rule, at.timestamp())
+        elif rule in lost or rule not in found:
+            found[rule].append((lost.pop(rule, -math.inf), at.timestamp()))
+    now_unknown = RuleStatus.objects.filter(unknown__gt=0, rule__enabled=True, rule__service__isnull=False)
+    for rule in now_unknown.values_list("rule_id", flat=True):
+        if rule in lost or rule not in found:
+            found[rule].append((lost.get(rule, -math.inf), math.inf))
+    return found
+
+
+def _born(start: float) -> Mapping[int, float]:
+    """When the rules that are younger than the time shown came to be."""
+    rows = RuleVersion.objects.filter(number=1, at__gt=datetime.fromtimestamp(start, UTC))
+    return {rule: at.timestamp() for rule, at in rows.values_list("rule_id", "at")}
+
+
+def _watched(rules: Iterable[int], born: Mapping[int, float], first: int) -> list[int]:
+    """Bars that say from when on somebody looked at all."""
+    since = min((born.get(rule, -math.inf) for rule in rules), default=math.inf)
+    return [NONE if (first + bar + 1) * BAR_S <= since else OK for bar in range(BARS)]
+
+
+def _paint(bars: list[int], first: int, spans: Iterable[Span], level: int) -> None:
+    for begin, end in spans:
+        from_bar = max(0, math.floor(begin / BAR_S) - first) if begin > 0 else 0
+        to_bar = min(BARS - 1, math.floor(end / BAR_S) - first) if end < math.inf else BARS - 1
+        for bar in range(from_bar, to_bar + 1):
+            # Nobody could lose sight of what nobody watched yet.
+            if bars[bar] != NONE or level == BAD:
+                bars[bar] = max(bars[bar], level)
+
+
+def _strip(bars: tuple[int, ...], first: int) -> Strip:
+    words = (_("No data"), _("OK"), _("Unknown"), _("Out of range"))
+    runs: list[Run] = []
+    at = 0
+    for level, same in groupby(bars):
+        count = len(list(same))
+        path = "".join(f"M{at * WIDTH} {y:g}h{count * WIDTH - 1}" for y in DRAWN[level])
+        title = words[level] if count == BARS else f"{words[level]}, {_between(first + at, count)}"
+        runs.append(Run(tone=TONES[level], path=path, title=title))
+        at += count
+    return Strip(runs=tuple(runs), summary=_summary(bars, words))
+
+
+def _between(bar: int, count: int) -> str:
+    begin, end = (datetime.fromtimestamp(one * BAR_S, UTC) for one in (bar, bar + count))
+    return _("%(from)s to %(to)s UTC") % {"from": f"{begin:%H:%M}", "to": f"{end:%H:%M}"}
+
+
+def _summary(bars: tuple[int, ...], words: Sequence[str]) -> str:
+    """What the picture says, for those who do not see it."""
+    levels = [level for level in (BAD, UNKNOWN, NONE, OK) if level in bars]
+    if len(levels) == 1:
+        said = words[levels[0]]
+    else:
+        said = ", ".join(f"{words[level]} {span(bars.count(level) * BAR_S)}" for level in levels if level != OK)
+    return _("Last %(span)s: %(said)s") % {"span": span(BARS * BAR_S), "said": said}
+
+
+def contexts(arguments: Sequence[str]) -> dict[str, Context | None]:
+    found = strips()
+    known = {argument: found.get(int(argument)) if argument.isdecimal() else None for argument in arguments}
+    return {argument: {"strip": strip} if strip else None for argument, strip in known.items()}
+
+
+add(
+    Fragment(
+        name="strip", template="overview/_strip.html", contexts=contexts, topics=("service:{}",), every_s=10, kept=True
+    )
+)
