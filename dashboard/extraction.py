@@ -88,9 +88,24 @@ def in_python(text: str) -> Iterator[Message]:
         if alias.name in MARKS
     }
     for node in ast.walk(tree):
+        yield from _declared(node)
         mark = names.get(node.func.id) if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) else None
         if mark is not None and isinstance(node, ast.Call):
             yield from _marked(mark, node)
+
+
+def _declared(node: ast.AST) -> Iterator[Message]:
+    """What a plug-in declares: its label, and the title and description of its parameters (pydantic's Field)."""
+    texts: list[ast.expr] = []
+    if isinstance(node, ast.ClassDef):
+        for one in node.body:
+            if isinstance(one, ast.Assign) and any(isinstance(to, ast.Name) and to.id == "label" for to in one.targets):
+                texts.append(one.value)
+    elif isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "Field":
+        texts += [one.value for one in node.keywords if one.arg in ("title", "description")]
+    for text in texts:
+        if isinstance(text, ast.Constant) and isinstance(text.value, str) and text.value:
+            yield Message(id=text.value)
 
 
 def _marked(mark: str, call: ast.Call) -> Iterator[Message]:

@@ -12,6 +12,7 @@ from django.core.exceptions import PermissionDenied, ValidationError
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
 
 from dashboard.pages.answers import person
 from remediation import matchers, registry
@@ -23,7 +24,7 @@ from remediation.exceptions import HomeostatError, MatcherError, QueryRefused
 from remediation.models import Backtest, Playbook, Rule
 from remediation.observe.clients import client_for
 
-RANGES = (("3600", "1 h"), ("21600", "6 h"), ("86400", "1 d"), ("604800", "7 d"), ("custom", "From, to"))
+RANGES = (("3600", _("1 h")), ("21600", _("6 h")), ("86400", _("1 d")), ("604800", _("7 d")), ("custom", _("From, to")))
 LONGEST = timedelta(days=31)
 FURTHER = ("conditions", "need", "traffic_query", "minimum_traffic")
 """What else of an edited rule comes along from its form in the admin; it is not edited here."""
@@ -45,22 +46,22 @@ class BacktestForm(forms.Form):
     """What is asked, apart from the detector's parameters, which bring their own form."""
 
     range = forms.ChoiceField(choices=RANGES, initial="21600", widget=forms.RadioSelect)
-    start = MomentField(required=False, label="From (UTC)")
-    end = MomentField(required=False, label="To (UTC)")
+    start = MomentField(required=False, label=_("From (UTC)"))
+    end = MomentField(required=False, label=_("To (UTC)"))
     playbook = forms.ModelChoiceField(
-        Playbook.objects.order_by("name"), required=False, empty_label="None: only the rule"
+        Playbook.objects.order_by("name"), required=False, label=_("Playbook"), empty_label=_("None: only the rule")
     )
     query = forms.CharField(
-        max_length=20_000, widget=forms.Textarea(attrs={"rows": 4, "spellcheck": "false"}), label="Query"
+        max_length=20_000, widget=forms.Textarea(attrs={"rows": 4, "spellcheck": "false"}), label=_("Query")
     )
     detector = forms.ChoiceField(
         choices=lambda: [(name, name) for name in registry.detectors()], widget=forms.HiddenInput
     )
     further = forms.JSONField(required=False, widget=forms.HiddenInput)
-    interval_s = forms.FloatField(min_value=1, label="Interval (s)", help_text="Between two evaluations.")
-    for_s = forms.FloatField(min_value=0, label="For (s)", help_text="Bad this long before it fires.")
+    interval_s = forms.FloatField(min_value=1, label=_("Interval (s)"), help_text=_("Between two evaluations."))
+    for_s = forms.FloatField(min_value=0, label=_("For (s)"), help_text=_("Bad this long before it fires."))
     keep_firing_for_s = forms.FloatField(
-        min_value=0, label="Keep firing for (s)", help_text="Good this long before it is over."
+        min_value=0, label=_("Keep firing for (s)"), help_text=_("Good this long before it is over.")
     )
 
     def clean_further(self) -> dict[str, Any]:
@@ -79,11 +80,11 @@ class BacktestForm(forms.Form):
             return cleaned
         start, end = cleaned.get("start"), cleaned.get("end") or now
         if start is None:
-            self.add_error("start", "Say where the range begins.")
+            self.add_error("start", _("Say where the range begins."))
         elif not timedelta() < end - start <= LONGEST:
-            self.add_error("start", "It must begin before it ends, and at most 31 days before.")
+            self.add_error("start", _("It must begin before it ends, and at most 31 days before."))
         elif start >= now:
-            self.add_error("start", "History ends now.")
+            self.add_error("start", _("History ends now."))
         return cleaned | {"start": start, "end": min(end, now)}
 
 

@@ -12,11 +12,12 @@ from django.core.exceptions import BadRequest
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.utils import timezone
+from django.utils.translation import gettext as _
 from django.views.decorators.http import require_GET, require_POST
 
 from dashboard.pages.answers import conflict, person
 from dashboard.pages.backtest import FURTHER
-from dashboard.pages.words import expected, number, span, verb_word
+from dashboard.pages.words import expected, fact_word, number, said, span, verb_word
 from remediation.backtest import job
 from remediation.backtest.outcome import SIMULATED
 from remediation.exceptions import HomeostatError
@@ -61,16 +62,16 @@ def _changes(row: Backtest) -> list[tuple[str, str, str]]:
     saved = row.rule.body()
     for name, value in row.changes.items():
         if name in ("query", "detector"):
-            found.append((name, saved[name], value))
+            found.append((fact_word(name), saved[name], value))
             continue
         if name in FURTHER:
-            found.append((name.replace("_", " "), "as saved", "as edited"))
+            found.append((fact_word(name), _("as saved"), _("as edited")))
             continue
         if name != "params":
-            found.append((name.removesuffix("_s").replace("_", " "), span(saved[name]), span(value)))
+            found.append((fact_word(name.removesuffix("_s")), span(saved[name]), span(value)))
             continue
         for param in sorted(saved["params"].keys() | value.keys()):
-            before, after = saved["params"].get(param, "default"), value.get(param, "default")
+            before, after = saved["params"].get(param, _("default")), value.get(param, _("default"))
             if before != after:
                 found.append((param, str(before), str(after)))
     return found
@@ -89,7 +90,7 @@ def progress(request: HttpRequest, pk: int) -> JsonResponse:
 def cancel(request: HttpRequest, pk: int) -> HttpResponse:
     row = _found(pk)
     if not job.cancel(row, by=person(request).username, now=timezone.now()):
-        return conflict(request, message="It was over already.", back=f"/backtests/{pk}/")
+        return conflict(request, message=_("It was over already."), back=f"/backtests/{pk}/")
     return redirect("backtest-result", pk=pk)
 
 
@@ -124,14 +125,18 @@ def _markers(row: Backtest, name: str) -> list[dict[str, Any]]:
     for one in told.get("episodes", []):
         if one["fingerprint"] != name or one["firing_at"] is None:
             continue
-        found.append({"at": one["firing_at"], "tone": "firing", "text": "would have fired"})
+        found.append({"at": one["firing_at"], "tone": "firing", "text": _("would have fired")})
         if one["ended_at"] is not None:
-            found.append({"at": one["ended_at"], "tone": "ok", "text": "would have been over"})
+            found.append({"at": one["ended_at"], "tone": "ok", "text": _("would have been over")})
     for one in (told.get("simulated") or {}).get("actions", []):
         if one["fingerprint"] == name and one["effect_at"] is not None:
-            text = f"{verb_word(one['verb'])} {', '.join(one['targets'])} (simulated)"
+            text = _simulated(one)
             found.append({"at": one["effect_at"], "tone": "repairing", "text": text})
     return sorted(found, key=lambda mark: mark["at"])
+
+
+def _simulated(action: dict[str, Any]) -> str:
+    return f"{verb_word(action['verb'])} {', '.join(action['targets'])} ({_('simulated')})"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -207,8 +212,7 @@ def _lane(
             bars += _bars(episode, told)
     for action in actions.get(name, []):
         if action["effect_at"] is not None:
-            title = f"{verb_word(action['verb'])} {', '.join(action['targets'])}, simulated"
-            bars.append(_bar("action", action["effect_at"], action["effect_at"], told, title))
+            bars.append(_bar("action", action["effect_at"], action["effect_at"], told, _simulated(action)))
     return Lane(
         fingerprint=name,
         labels=_telling(one["labels"], common),
@@ -222,11 +226,11 @@ def _lane(
 def _bars(episode: dict[str, Any], told: dict[str, Any]) -> list[Bar]:
     until = episode["ended_at"] or told["end"]
     fired = episode["firing_at"]
-    bars = [_bar("pending", episode["pending_at"], fired or until, told, "pending")]
+    bars = [_bar("pending", episode["pending_at"], fired or until, told, _("pending"))]
     if fired is not None:
-        bars.append(_bar("firing", fired, until, told, f"firing for {span(until - fired)}"))
+        bars.append(_bar("firing", fired, until, told, _("firing for %(time)s") % {"time": span(until - fired)}))
     unknown = [run for run in episode["stretches"] if run["verdict"] == "unknown"]
-    return bars + [_bar("unknown", run["start"], run["end"], told, "unknown") for run in unknown]
+    return bars + [_bar("unknown", run["start"], run["end"], told, _("unknown")) for run in unknown]
 
 
 def _bar(kind: str, start: float, end: float, told: dict[str, Any], title: str) -> Bar:
@@ -268,7 +272,7 @@ def _action(one: dict[str, Any]) -> dict[str, Any]:
     return one | {
         "tone": TONES.get(one["outcome"], "unknown"),
         "word": verb_word(one["verb"]),
-        "said": one["reason"] if one["outcome"] == "impossible" else SIMULATED.get(one["outcome"], one["reason"]),
+        "said": one["reason"] if one["outcome"] == "impossible" else said(SIMULATED.get(one["outcome"], one["reason"])),
         "planned": _moment(one["planned_at"]),
         "effect": _moment(one["effect_at"]),
         "waited": _waited(one),

@@ -12,6 +12,7 @@ from django.contrib.auth.decorators import permission_required
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.utils import timezone
+from django.utils.translation import gettext
 from django.views.decorators.http import require_POST
 
 from dashboard.live import publish
@@ -48,7 +49,10 @@ def faults(_: str) -> Context | None:
         found, trouble = {one.fault.name: one for one in shop.active(_config())}, ""
     except Exception as error:  # noqa: BLE001 - the shop is a pile of processes: whatever fails there, the page says it
         missing = isinstance(error, FileNotFoundError)
-        found, trouble = {}, "It has never been started here." if missing else f"{type(error).__name__}: {error}"
+        found, trouble = (
+            {},
+            gettext("It has never been started here.") if missing else f"{type(error).__name__}: {error}",
+        )
     return {
         "faults": [_row(fault, found.get(fault.name)) for fault in shop.list_faults()],
         "trouble": trouble,
@@ -81,11 +85,13 @@ def break_(request: HttpRequest, name: str) -> HttpResponse:
     except shop.UnknownFaultError as error:
         raise Http404(str(error)) from error
     except Exception as error:  # noqa: BLE001 - a page that says what failed, rather than a 500
-        messages.error(request, f"It could not be broken: {error}")
+        messages.error(request, gettext("It could not be broken: %(error)s") % {"error": error})
     else:
         publish.announce("demo", 0)
-        at = timezone.now().strftime("%H:%M:%S UTC")
-        messages.success(request, f"{active.fault.title}: {active.fault.what} Done at {at}. {active.fault.expect}")
+        fault = active.fault
+        done = gettext("Done at %(time)s.") % {"time": timezone.now().strftime("%H:%M:%S UTC")}
+        told = f"{gettext(fault.title)}: {gettext(fault.what)} {done} {gettext(fault.expect)}"
+        messages.success(request, told)
     return redirect("demo")
 
 
@@ -101,10 +107,11 @@ def mend(request: HttpRequest) -> HttpResponse:
     except shop.UnknownFaultError as error:
         raise Http404(str(error)) from error
     except Exception as error:  # noqa: BLE001 - a page that says what failed, rather than a 500
-        messages.error(request, f"It could not be mended: {error}")
+        messages.error(request, gettext("It could not be mended: %(error)s") % {"error": error})
     else:
         publish.announce("demo", 0)
-        messages.success(request, "Everything is mended." if len(mended) > 1 else f"Mended: {', '.join(mended)}.")
+        one = gettext("Mended: %(names)s.") % {"names": ", ".join(mended)}
+        messages.success(request, gettext("Everything is mended.") if len(mended) > 1 else one)
     return redirect("demo")
 
 

@@ -9,6 +9,7 @@ from django.contrib.auth.decorators import permission_required
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404
 from django.utils import timezone
+from django.utils.translation import gettext as _
 from django.views.decorators.http import require_POST
 
 from dashboard.pages.answers import back_to, person
@@ -30,9 +31,9 @@ def freeze(request: HttpRequest) -> HttpResponse:
         until=_until(request.POST.get("for", ""), now),
         now=now,
     )
-    messages.success(
-        request, f"Automation is paused {_where(service)}. An effect that has begun ends as it would have."
-    )
+    paused = _("Automation is paused for %(service)s.") if service else _("Automation is paused everywhere.")
+    ends = _("An effect that has begun ends as it would have.")
+    messages.success(request, f"{paused % {'service': service}} {ends}")
     return back_to(request)
 
 
@@ -42,9 +43,11 @@ def unfreeze(request: HttpRequest) -> HttpResponse:
     service = _service(request)
     lifted = automation.lift(service=service, by=person(request).username, now=timezone.now())
     if lifted:
-        messages.success(request, f"Automation runs again {_where(service)}.")
+        runs = _("Automation runs again for %(service)s.") if service else _("Automation runs again everywhere.")
+        messages.success(request, runs % {"service": service})
     else:
-        messages.info(request, f"Automation was not paused {_where(service)}.")
+        ran = _("Automation was not paused for %(service)s.") if service else _("Automation was not paused everywhere.")
+        messages.info(request, ran % {"service": service})
     return back_to(request)
 
 
@@ -58,7 +61,3 @@ def _until(seconds: str, now: datetime) -> datetime | None:
     if not (seconds.isdecimal() and len(seconds) < 10 and 0 < int(seconds) <= LONGEST_S):
         return None
     return now + timedelta(seconds=int(seconds))
-
-
-def _where(service: Service | None) -> str:
-    return f"for {service}" if service else "everywhere"

@@ -13,6 +13,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404
 from django.urls import reverse
 from django.utils import timezone
+from django.utils.translation import gettext
 from django.views.decorators.http import require_POST
 
 from dashboard.live.fragments import Context, fragment
@@ -79,7 +80,11 @@ def switch_on(request: HttpRequest, pk: int) -> HttpResponse:
         automation.switch_on(target, by=person(request).username, now=timezone.now())
     except Conflict as error:
         return conflict(request, message=str(error), back=reverse("system"))
-    messages.success(request, f"Automation may act on {target} of {target.service} again.")
+    messages.success(
+        request,
+        gettext("Automation may act on %(target)s of %(service)s again.")
+        % {"target": target, "service": target.service},
+    )
     return back_to(request, "system")
 
 

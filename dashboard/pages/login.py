@@ -7,6 +7,7 @@ from django.contrib.auth.views import LoginView
 from django.core.exceptions import ValidationError
 from django.http import HttpResponse
 from django.utils import timezone
+from django.utils.translation import gettext as _
 
 from dashboard import signing_in
 from dashboard.pages.words import span
@@ -17,7 +18,9 @@ class SignInForm(AuthenticationForm):
         now = timezone.now()
         until = signing_in.locked_until(self.cleaned_data.get("username") or "", now=now)
         if until is None:
-            return ValidationError("That user name and password do not fit. Both are case-sensitive.", code="invalid")
+            return ValidationError(
+                _("That user name and password do not fit. Both are case-sensitive."), code="invalid"
+            )
         return ValidationError(locked_text((until - now).total_seconds()), code="locked")
 
 
@@ -33,4 +36,5 @@ class SignIn(LoginView):
 
 
 def locked_text(seconds: float) -> str:
-    return f"Too many wrong passwords: this user name is locked for another {span(max(1, round(seconds)))}."
+    left = span(max(1, round(seconds)))
+    return _("Too many wrong passwords: this user name is locked for another %(time)s.") % {"time": left}

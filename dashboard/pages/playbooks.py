@@ -10,10 +10,13 @@ from django.db.models import Count, Q
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.utils import timezone
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 from django.views.decorators.http import require_POST
 
 from dashboard.live.fragments import Context, fragment
 from dashboard.pages.answers import conflict, person
+from dashboard.pages.words import said
 from remediation import masking, trust
 from remediation.chances import Share
 from remediation.exceptions import Conflict
@@ -26,9 +29,9 @@ REASON_LENGTH = 500
 CHANGES_SHOWN = 20
 
 WORDS = {
-    Autonomy.SHADOW: "decides and records, does nothing",
-    Autonomy.APPROVE: "asks a person before it acts",
-    Autonomy.AUTO: "acts by itself, inside its guards",
+    Autonomy.SHADOW: gettext_lazy("decides and records, does nothing"),
+    Autonomy.APPROVE: gettext_lazy("asks a person before it acts"),
+    Autonomy.AUTO: gettext_lazy("acts by itself, inside its guards"),
 }
 
 
@@ -65,7 +68,7 @@ def playbooks(request: HttpRequest) -> HttpResponse:
 
 
 @fragment("playbooks", "playbooks/_list.html", topics=("playbook", "remediation", "catalogue"), every_s=10)
-def listed(_: str) -> Context:
+def listed(argument: str) -> Context:
     tried = Remediation.objects.filter(effect_started_at__isnull=False, ended_at__isnull=False).order_by()
     counts = tried.values_list("playbook_id", "playbook_version").annotate(
         attempts=Count("pk"), verified=Count("pk", filter=Q(state=RemediationState.VERIFIED, relapsed_at=None))
@@ -81,7 +84,7 @@ def _row(playbook: Playbook, attempts: int, verified: int) -> Row:
 
 
 @fragment("problems", "playbooks/_problems.html", topics=("problem",), every_s=30)
-def problems(_: str) -> Context:
+def problems(argument: str) -> Context:
     found = Problem.objects.filter(closed_at=None).select_related("rule", "service", "playbook")
     return {"problems": [(one, _spark(one.trend), max(one.trend, default=0)) for one in found[:SHOWN]]}
 
@@ -100,7 +103,7 @@ def playbook(request: HttpRequest, pk: int) -> HttpResponse:
 
 
 def _degrees(row: Playbook) -> list[tuple[str, str, bool]]:
-    return [(one.value, WORDS[one], one == row.autonomy) for one in Autonomy]
+    return [(one.value, str(WORDS[one]), one == row.autonomy) for one in Autonomy]
 
 
 @fragment("playbook", "playbooks/_record.html", topics=("playbook:{}", "remediation"), every_s=10)
@@ -127,13 +130,17 @@ def autonomy(request: HttpRequest, pk: int) -> HttpResponse:
     row = get_object_or_404(Playbook, pk=pk)
     wanted = request.POST.get("autonomy", "")
     if wanted not in list(Autonomy):
-        return conflict(request, message="Choose shadow, approve or auto.", back=f"/playbooks/{pk}/")
+        return conflict(request, message=_("Choose shadow, approve or auto."), back=f"/playbooks/{pk}/")
     reason = request.POST.get("reason", "").replace("\x00", "").strip()[:REASON_LENGTH]
     try:
         trust.give(row, Autonomy(wanted), by=person(request).username, reason=reason, now=timezone.now())
     except Conflict as error:
         return conflict(request, message=str(error), back=f"/playbooks/{pk}/")
-    messages.success(request, f"{row} is {wanted} now: it {WORDS[Autonomy(wanted)]}.")
+    messages.success(
+        request,
+        _("%(playbook)s is %(autonomy)s now: it %(does)s.")
+        % {"playbook": row, "autonomy": said(wanted), "does": WORDS[Autonomy(wanted)]},
+    )
     return redirect("playbook", pk=pk)
 
 
@@ -146,5 +153,8 @@ def close_problem(request: HttpRequest, pk: int) -> HttpResponse:
         masking.close_problem(row, by=person(request).username, reason=reason, now=timezone.now())
     except Conflict as error:
         return conflict(request, message=str(error), back="/playbooks/")
-    messages.success(request, f"The problem with {row.rule} is closed. It opens again when the repairs go on.")
+    messages.success(
+        request,
+        _("The problem with %(rule)s is closed. It opens again when the repairs go on.") % {"rule": row.rule},
+    )
     return redirect("playbooks")

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
+
+from django.utils.translation import gettext as _
+from django.utils.translation import override
 
 from dashboard.pages.plans import Look, looks_of
 from dashboard.pages.sentences import SAYS
@@ -18,6 +22,8 @@ EFFECT_SEEN = frozenset({R.VERIFYING, R.FAILED, R.UNKNOWN})
 
 ELSEWHERE = frozenset({"digest", "key", "output", "good", "looks"})
 """Facts of a transition that say nothing to people, or that the story shows in a better form."""
+
+PLACE = re.compile(r"\{[a-z]+\}")
 
 PROVED = frozenset({R.VERIFIED, R.INEFFECTIVE, R.WORSENED, R.INCONCLUSIVE})
 
@@ -44,21 +50,29 @@ def sentence(row: Transition, remediation: Remediation | None) -> str:
     """What happened, in words that need no knowledge of the state machine."""
     if row.kind == "remediation":
         return _of_remediation(row, remediation)
-    said = SAYS.get(row.kind, {}).get(row.to_state) or f"{row.kind.capitalize()}: {state_word(row.to_state).lower()}"
-    where, target = row.facts.get("service") or "everywhere", row.facts.get("target") or "a target"
+    known = SAYS.get(row.kind, {}).get(row.to_state)
+    said = _(known) if known else f"{row.kind.capitalize()}: {state_word(row.to_state).lower()}"
+    where, target = row.facts.get("service") or _("everywhere"), row.facts.get("target") or _("a target")
     return said.replace("{where}", str(where)).replace("{target}", str(target))
 
 
 def _of_remediation(row: Transition, remediation: Remediation | None) -> str:
-    verb = verb_word(remediation.verb) if remediation else "act on"
-    targets = (remediation.target_names if remediation else "") or "its targets"
+    verb = verb_word(remediation.verb) if remediation else _("act on")
+    targets = (remediation.target_names if remediation else "") or _("its targets")
+    filled = {"{verb}": verb, "{targets}": targets}
     by_person = row.actor != HOMEOSTAT
     if by_person and row.to_state == R.READY:
-        return f"Approved: {verb} {targets}"
+        return _filled(_("Approved: {verb} {targets}"), filled)
     if by_person and row.to_state == R.AWAITING_APPROVAL and "given" in row.facts:
-        return f"Approved by {row.facts['given']} of {row.facts.get('needed', '?')}: {verb} {targets}"
-    said = SAYS["remediation"].get(row.to_state, f"{state_word(row.to_state)}: {{verb}} {{targets}}")
-    return said.replace("{verb}", verb).replace("{targets}", targets)
+        votes = {"{given}": str(row.facts["given"]), "{needed}": str(row.facts.get("needed", "?"))}
+        return _filled(_("Approved by {given} of {needed}: {verb} {targets}"), votes | filled)
+    known = SAYS["remediation"].get(row.to_state)
+    return _filled(_(known) if known else f"{state_word(row.to_state)}: {{verb}} {{targets}}", filled)
+
+
+def _filled(text: str, values: Mapping[str, str]) -> str:
+    """Names may hold braces themselves: each place is filled once, from the left."""
+    return PLACE.sub(lambda place: values.get(place[0], place[0]), text)
 
 
 def of_incident(incident: Incident) -> list[Entry]:
@@ -84,7 +98,7 @@ def _entry(row: Transition, remediation: Remediation | None, shown: set[int]) ->
         at=row.at,
         tone="note" if row.to_state == row.from_state else tone(row.to_state),
         title=title,
-        text="" if row.reason.lower() in (title.lower(), f"approved by {row.actor}".lower()) else row.reason,
+        text="" if _is_said(row, remediation) else row.reason,
         actor="" if row.actor == HOMEOSTAT else row.actor,
         facts={
             name: value
@@ -96,8 +110,17 @@ def _entry(row: Transition, remediation: Remediation | None, shown: set[int]) ->
     )
 
 
+def _is_said(row: Transition, remediation: Remediation | None) -> bool:
+    """Whether the reason only repeats the sentence. What is stored is English."""
+    with override("en"):
+        said = sentence(row, remediation)
+    return row.reason.lower() in (said.lower(), f"approved by {row.actor}".lower())
+
+
 def _of_note(note: Note) -> Entry:
-    return Entry(id=f"n{note.pk}", at=note.at, tone="note", title="Note", text=note.text, actor=note.author, note=True)
+    return Entry(
+        id=f"n{note.pk}", at=note.at, tone="note", title=_("Note"), text=note.text, actor=note.author, note=True
+    )
 
 
 def latest(limit: int) -> list[Entry]:

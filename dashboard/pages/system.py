@@ -58,5 +58,5 @@ def _versions() -> list[tuple[str, str]]:
         try:
             found.append((name, version(name)))
         except PackageNotFoundError:
-            found.append((name, "not installed"))
+            found.append((name, ""))
     return found

@@ -15,9 +15,10 @@ from django.templatetags.static import static
 from django.utils import timezone
 from django.utils.html import escape, format_html
 from django.utils.safestring import SafeString, mark_safe
+from django.utils.translation import gettext, pgettext
 
 from dashboard.live import fragments
-from dashboard.pages.words import NOTHING, number, span, state_word, tone, verb_word
+from dashboard.pages.words import NOTHING, ago, fact_word, number, said, span, state_word, tone, verb_word
 from remediation import registry
 from remediation.models import Incident
 
@@ -49,17 +50,17 @@ def autonomy_state(value: str) -> SafeString:
 
 
 @register.simple_tag
-def when(at: datetime | float | None, never: str = "never") -> SafeString | str:
+def when(at: datetime | float | None, never: str = "") -> SafeString | str:
     """A time. Written as it is, so that the piece stays the same; the page and the browser make it relative."""
     if at is None or at == 0:
-        return never
+        return never or gettext("never")
     moment = at if isinstance(at, datetime) else datetime.fromtimestamp(at, UTC)
     moment = moment.astimezone(UTC)
     return format_html(
         '<time datetime="{}" title="{}">{}</time>',
         moment.isoformat(timespec="seconds"),
         moment.strftime("%Y-%m-%d %H:%M:%S UTC"),
-        moment.strftime("%b %-d, %H:%M:%S UTC"),
+        moment.strftime(pgettext("time", "%b %-d, %H:%M:%S UTC")),
     )
 
 
@@ -76,9 +77,9 @@ def clock(at: datetime) -> SafeString:
 def countdown(at: datetime | None) -> SafeString | str:
     """Time left. The browser counts it down."""
     if at is None:
-        return "no expiry"
+        return gettext("no expiry")
     moment = at.astimezone(UTC)
-    text = moment.strftime("at %H:%M:%S UTC")
+    text = gettext("at {time}").replace("{time}", moment.strftime("%H:%M:%S UTC"))
     return format_html(
         '<span class="countdown" data-countdown="{}" title="{}">{}</span>', moment.isoformat(), text, text
     )
@@ -108,7 +109,13 @@ def verb_words(value: str) -> str:
 def detector_words(value: str) -> str:
     """A detector as people call it; its stored name where it is not installed any more."""
     found = registry.detectors().get(value)
-    return found.label.lower() if found else value.replace("_", " ")
+    return gettext(found.label).lower() if found else value.replace("_", " ")
+
+
+@register.filter
+def words(value: str) -> str:
+    """A stored name that the product knows (a severity, an autonomy, a guard) in the reader's language."""
+    return said(value)
 
 
 @register.filter
@@ -143,12 +150,12 @@ def state_tone(value: str) -> str:
 @register.filter
 def facts(value: Mapping[str, Any]) -> list[tuple[str, str]]:
     """A small object as pairs of words."""
-    return [(str(key).replace("_", " "), _short(item)) for key, item in dict(value or {}).items()]
+    return [(fact_word(str(key)), _short(item)) for key, item in dict(value or {}).items()]
 
 
 def _short(item: Any) -> str:
     if isinstance(item, bool):
-        return "yes" if item else "no"
+        return gettext("yes") if item else gettext("no")
     if isinstance(item, float):
         return number(item)
     return item if isinstance(item, str) else json.dumps(item, default=str)
@@ -213,18 +220,3 @@ def _relative(written: str, now: datetime) -> str:
     at = datetime.fromisoformat(written)
     full = at.strftime("%Y-%m-%d %H:%M:%S UTC")
     return f'<time datetime="{escape(written)}" title="{full}">{ago((now - at).total_seconds())}</time>'
-
-
-def ago(age_s: float) -> str:
-    """An age in words that do not tick: seconds in tens, then one unit. time.js says it in the same words."""
-    if age_s <= -10:
-        return f"in {_steps(-age_s)}"
-    return "just now" if age_s < 10 else f"{_steps(age_s)} ago"
-
-
-def _steps(seconds: float) -> str:
-    for unit, length, until in (("s", 1, 60), ("min", 60, 3600), ("h", 3600, 2 * 86400)):
-        if seconds < until:
-            count = int(seconds // length)
-            return f"{count - count % 10 if unit == 's' else count} {unit}"
-    return f"{int(seconds // 86400)} d"

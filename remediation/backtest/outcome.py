@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from django.utils.translation import gettext_noop as _
+
 
 @dataclass(frozen=True, kw_only=True)
 class Stretch:
@@ -96,14 +98,14 @@ class Action:
 
 
 SIMULATED = {
-    "over": "the fault was over within the time to verify",
-    "still_there": "the fault was still there when the time to verify was over",
-    "inconclusive": "nobody could have told whether it helped",
-    "self_recovered": "the fault ended by itself first",
-    "expired": "nobody would have answered in time",
-    "held": "held by guards until the range ended",
-    "waiting": "not over when the range ended",
-    "impossible": "no target to act on",
+    "over": _("the fault was over within the time to verify"),
+    "still_there": _("the fault was still there when the time to verify was over"),
+    "inconclusive": _("nobody could have told whether it helped"),
+    "self_recovered": _("the fault ended by itself first"),
+    "expired": _("nobody would have answered in time"),
+    "held": _("held by guards until the range ended"),
+    "waiting": _("not over when the range ended"),
+    "impossible": _("no target to act on"),
 }
 
 
