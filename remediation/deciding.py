@@ -289,10 +289,12 @@ def conclude(case: Case, outcome: Outcome, summary: str, **more: Any) -> None:
     }
     values: dict[str, Any] = {"outcome": outcome, "summary": summary, "body": body, "at": case.now}
     before = _decision.first(incident=incident.pk)
-    if before is not None:
-        Decision.objects.filter(pk=before.pk).update(**values)
-    else:
-        Decision.objects.update_or_create(incident=incident, defaults=values)
+    Decision.objects.bulk_create(  # or update, in one statement
+        [Decision(incident=incident, **values)],
+        update_conflicts=True,
+        unique_fields=["incident"],
+        update_fields=list(values),
+    )
     if before is None or before.summary != summary:
         record(incident, f"decided: {outcome}", now=case.now, reason=summary)
 
