@@ -8,6 +8,7 @@ from django.views.i18n import set_language
 
 from dashboard.live import views as live
 from dashboard.pages import (
+    acknowledging,
     approvals,
     audit,
     backtest,
@@ -18,10 +19,13 @@ from dashboard.pages import (
     holding,
     incident,
     incidents,
+    labels,
     login,
     overview,
+    palette,
     playbooks,
     rules,
+    saved_views,
     service,
     system,
 )
@@ -31,6 +35,7 @@ handler403 = "dashboard.pages.refused.refused"
 urlpatterns = [
     path("", overview.overview, name="overview"),
     path("incidents/", incidents.incidents, name="incidents"),
+    path("incidents/acknowledge/", acknowledging.acknowledge_all, name="incidents-acknowledge"),
     path("incidents/<int:pk>/", incident.incident, name="incident"),
     path("incidents/<int:pk>/series.json", incident.series, name="incident-series"),
     path("incidents/<int:pk>/acknowledge/", incident.acknowledge, name="incident-acknowledge"),
@@ -63,6 +68,10 @@ urlpatterns = [
     path("demo/", demo.demo, name="demo"),
     path("demo/break/<slug:name>/", demo.break_, name="demo-break"),
     path("demo/mend/", demo.mend, name="demo-mend"),
+    path("labels.json", labels.labels, name="labels"),
+    path("palette/", palette.palette, name="palette"),
+    path("views/", saved_views.save, name="view-save"),
+    path("views/<int:pk>/delete/", saved_views.delete, name="view-delete"),
     path("live/fragments/", live.fragments, name="live-fragments"),
     path("language/", login_not_required(set_language), name="set_language"),
     path("login/", login.SignIn.as_view(), name="login"),

@@ -6,7 +6,7 @@ import json
 import threading
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, fields
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from itertools import islice
 from urllib.parse import urlencode
 
@@ -16,12 +16,12 @@ from django.db.models import Q, QuerySet
 from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
 from django.shortcuts import render
 from django.utils import timezone
-from django.utils.dateparse import parse_date, parse_datetime
 from django.views.decorators.http import require_GET
 
 from dashboard.live.fragments import Context, fragment
-from dashboard.pages import story
+from dashboard.pages import saved_views, story
 from dashboard.pages.answers import person
+from dashboard.pages.moments import moment
 from remediation import sealing
 from remediation.models import Remediation, Transition
 
@@ -58,14 +58,15 @@ class Filter:
     since: str = ""
     until: str = ""
     before: str = ""
+    after: str = ""
 
     @classmethod
     def read(cls, request: HttpRequest) -> Filter:
         asked = {one.name: request.GET.get(one.name, "").replace("\x00", "").strip()[:LENGTH] for one in fields(cls)}
         known = asked["kind"] in KINDS
-        number = asked["before"].isascii() and asked["before"].isdecimal() and len(asked["before"]) < 19
-        times = {name: asked[name] if _moment(asked[name]) else "" for name in ("since", "until")}
-        return cls(**asked | times | {"kind": known * asked["kind"], "before": number * asked["before"]})
+        places = {name: asked[name] if _is_number(asked[name]) else "" for name in ("before", "after")}
+        times = {name: asked[name] if moment(asked[name]) else "" for name in ("since", "until")}
+        return cls(**asked | times | places | {"kind": known * asked["kind"]})
 
     def query(self, **changes: str | int) -> str:
         asked = {one.name: getattr(self, one.name) for one in fields(self)} | changes
@@ -80,35 +81,40 @@ class Filter:
         found = found.filter(kind=self.kind) if self.kind else found
         found = found.filter(actor__icontains=self.actor) if self.actor else found
         found = found.filter(Q(reason__icontains=self.text) | Q(to_state__icontains=self.text)) if self.text else found
-        found = found.filter(at__gte=_moment(self.since)) if self.since else found
-        found = found.filter(at__lt=_moment(self.until)) if self.until else found
-        return found.filter(pk__lt=int(self.before)) if self.before else found
+        found = found.filter(at__gte=moment(self.since)) if self.since else found
+        return found.filter(at__lt=moment(self.until)) if self.until else found
+
+    def page(self) -> tuple[list[Transition], bool, bool]:
+        """One page, the newest first, and whether there are newer and older lines. By key, so that the millionth line
+        costs what the first does."""
+        rows = self.rows()
+        if self.after:
+            found = list(rows.filter(pk__gt=int(self.after)).order_by("pk")[: PER_PAGE + 1])
+            return found[:PER_PAGE][::-1], len(found) > PER_PAGE, True
+        found = list((rows.filter(pk__lt=int(self.before)) if self.before else rows)[: PER_PAGE + 1])
+        return found[:PER_PAGE], bool(self.before), len(found) > PER_PAGE
 
 
-def _moment(text: str) -> datetime | None:
-    """A date, or a date and time, in UTC."""
-    try:
-        day = parse_date(text)
-        at = parse_datetime(text) or (datetime(day.year, day.month, day.day) if day else None)
-    except ValueError:
-        return None
-    return at if at is None or at.tzinfo else at.replace(tzinfo=UTC)
+def _is_number(text: str) -> bool:
+    return text.isascii() and text.isdecimal() and len(text) < 19
 
 
 @require_GET
 def audit(request: HttpRequest) -> HttpResponse:
-    """Every line of history, newest first. Pages by key, so that the millionth costs what the first does."""
+    """Every line of history, newest first."""
     chosen = Filter.read(request)
-    found = list(chosen.rows()[: PER_PAGE + 1])
-    shown = found[:PER_PAGE]
+    shown, newer, older = chosen.page()
     remediations = Remediation.objects.in_bulk([row.object_id for row in shown if row.kind == "remediation"])
     context = {
         "page": "audit",
         "chosen": chosen,
         "kinds": KINDS,
         "rows": [(row, story.sentence(row, remediations.get(row.object_id)), _seal_of(row)) for row in shown],
-        "older": chosen.query(before=shown[-1].pk) if len(found) > PER_PAGE else "",
-        "newest": chosen.query(before="") if chosen.before else None,
+        "older": chosen.query(before=shown[-1].pk, after="") if shown and older else "",
+        "newer": chosen.query(after=shown[0].pk, before="") if shown and newer else "",
+        "newest": chosen.query(before="", after="") if chosen.before or chosen.after else None,
+        "views": saved_views.of(person(request), "audit"),
+        "saving": chosen.query(before="", after=""),
     }
     return render(request, "audit/index.html", context)
 

@@ -54,3 +54,9 @@ def count(argument: str) -> Context | None:
     if argument == "incidents":
         return {"count": Incident.objects.filter(needs_person=True).exclude(state=IncidentState.RESOLVED).count()}
     return None
+
+
+@fragment("tally", "_tally.html", topics=("incident", "remediation"), every_s=5)
+def tally(_: str) -> Context:
+    """What titles and the icon count: what waits for a person, else what is open. standing.js reads it."""
+    return {"waiting": waiting_count(), "open": Incident.objects.exclude(state=IncidentState.RESOLVED).count()}

@@ -3,75 +3,127 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from urllib.parse import urlencode
 
 from django.core.paginator import Paginator
-from django.db.models import QuerySet
+from django.db.models import F, QuerySet, TextField, Value
+from django.db.models.functions import Coalesce
 from django.http import HttpRequest, HttpResponse, QueryDict
 from django.shortcuts import render
+from django.utils.functional import Promise
+from django.utils.translation import gettext_lazy
+from django.views.decorators.http import require_GET
 
 from dashboard.live.fragments import Context, fragment
-from dashboard.pages import rows
-from remediation.models import Incident, Service
+from dashboard.pages import matching, rows, saved_views
+from dashboard.pages.answers import person
+from dashboard.pages.moments import moment
+from remediation.exceptions import MatcherError
+from remediation.matchers import Matcher
+from remediation.models import Incident
 from remediation.states import IncidentState
 
 PER_PAGE = 50
-STATES = {
-    "open": "Open",
-    "firing": "Firing",
-    "pending": "Pending",
-    "person": "Needs a person",
-    "resolved": "Resolved",
-    "all": "All",
+STATES: dict[str, str | Promise] = {
+    "open": gettext_lazy("Open"),
+    "firing": gettext_lazy("Firing"),
+    "pending": gettext_lazy("Pending"),
+    "person": gettext_lazy("Needs a person"),
+    "resolved": gettext_lazy("Resolved"),
+    "all": gettext_lazy("All"),
 }
+
+LABELS = matching.Labelled(
+    rows=Incident.objects.all,
+    json="labels",
+    columns={
+        "alertname": Coalesce(F("rule__name"), Value(""), output_field=TextField()),
+        "severity": F("severity"),
+        "service": Coalesce(F("service__name"), matching.text_of("labels", "service"), output_field=TextField()),
+        "team": Coalesce(F("service__team"), matching.text_of("labels", "team"), output_field=TextField()),
+    },
+)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Filter:
-    """What the address asks for. Anything it does not understand is left out."""
+    """What the address asks for. Anything it does not understand is left out, but for the matchers: those are kept and
+    what is wrong with them is said."""
 
     state: str = "open"
-    service: str = ""
+    match: str = ""
+    until: str = ""
     page: int = 1
 
     @classmethod
     def read(cls, query: str) -> Filter:
         asked = QueryDict(query)
-        state, page = asked.get("state", "open"), asked.get("page", "1")
+        state, page, until = asked.get("state", "open"), asked.get("page", "1"), asked.get("until", "")[:40]
         return cls(
             state=state if state in STATES else "open",
-            service=asked.get("service", "")[:100],
+            match=_match(asked),
+            until=until if moment(until) else "",
             page=int(page) if page.isdecimal() and len(page) < 7 else 1,
         )
 
     def query(self, **changes: str | int) -> str:
-        asked = {"state": self.state, "service": self.service, "page": self.page} | changes
+        asked = {"state": self.state, "match": self.match, "until": self.until, "page": self.page} | changes
         return urlencode({name: value for name, value in asked.items() if value not in ("", 1)})
 
+    @property
+    def wanted(self) -> matching.Wanted:
+        return matching.read(self.match, address=len(self.query()))
 
+    def with_matcher(self, matcher: Matcher) -> str:
+        return self.query(match=self.wanted.joined(matcher), page=1)
+
+    @property
+    def narrows(self) -> bool:
+        return bool(self.match or self.until)
+
+
+def _match(asked: QueryDict) -> str:
+    """The matchers as text; `service=NAME`, as links of before had it, is one of them."""
+    text, service = asked.get("match", "")[: 2 * matching.LENGTH], asked.get("service", "")[:100]
+    return text or (str(Matcher("service", "=", service)) if service else "")
+
+
+@lru_cache(maxsize=256)
+def chosen_of(query: str) -> Filter:
+    return Filter.read(query)
+
+
+@require_GET
 def incidents(request: HttpRequest) -> HttpResponse:
-    chosen = Filter.read(request.META.get("QUERY_STRING", ""))
+    chosen = chosen_of(request.META.get("QUERY_STRING", ""))
+    wanted = chosen.wanted
     context = {
         "page": "incidents",
-        "key": chosen.query(),
+        "key": chosen.query() if not wanted.error else "",
         "chosen": chosen,
+        "error": wanted.error or matching.complaint(lambda: _matching(chosen)),
         "states": [(name, word, chosen.query(state=name, page=1)) for name, word in STATES.items()],
-        "services": Service.objects.values_list("name", "title"),
+        "views": saved_views.of(person(request), "incidents"),
+        "saving": chosen.query(page=1),
     }
     return render(request, "incidents/index.html", context)
 
 
 @fragment("incidents", "incidents/_table.html", topics=("incident", "remediation"), every_s=5)
 def listed(argument: str) -> Context:
-    chosen = Filter.read(argument)
-    pages = Paginator(rows.with_repair(_matching(chosen)), PER_PAGE)
+    chosen = chosen_of(argument)
+    context = {"chosen": chosen, "word": str(STATES[chosen.state]).lower()}
+    try:
+        found = _matching(chosen)
+    except MatcherError as error:
+        return context | {"error": str(error)}
+    pages = Paginator(rows.with_repair(found), PER_PAGE)
     shown = pages.get_page(chosen.page)
-    return {
+    return context | {
         "rows": rows.table(shown.object_list),
         "shown": shown,
         "pages": pages,
-        "chosen": chosen,
-        "word": STATES[chosen.state].lower(),
         "older": chosen.query(page=shown.number + 1),
         "newer": chosen.query(page=shown.number - 1),
         "last": Incident.objects.order_by("-opened_at").first(),
@@ -79,6 +131,9 @@ def listed(argument: str) -> Context:
 
 
 def _matching(chosen: Filter) -> QuerySet[Incident]:
+    wanted = chosen.wanted
+    if wanted.error:
+        raise MatcherError(wanted.error)
     found = Incident.objects.order_by("-opened_at", "-pk")
     if chosen.state == "open":
         found = found.exclude(state=IncidentState.RESOLVED)
@@ -86,4 +141,5 @@ def _matching(chosen: Filter) -> QuerySet[Incident]:
         found = found.exclude(state=IncidentState.RESOLVED).filter(needs_person=True)
     elif chosen.state != "all":
         found = found.filter(state=chosen.state)
-    return found.filter(service__name=chosen.service) if chosen.service else found
+    found = found.filter(opened_at__lt=moment(chosen.until)) if chosen.until else found
+    return matching.narrowed(found, wanted, LABELS)

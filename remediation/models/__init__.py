@@ -21,6 +21,7 @@ from remediation.models.source import IngestToken, Source, SourceStatus
 from remediation.models.storm import Storm
 from remediation.models.target import Target
 from remediation.models.transition import HOMEOSTAT, Transition, change, record, record_all
+from remediation.models.view import SavedView
 
 __all__ = [
     "HOMEOSTAT",
@@ -47,6 +48,7 @@ __all__ = [
     "Rule",
     "RuleStatus",
     "RuleVersion",
+    "SavedView",
     "Seal",
     "SeriesState",
     "Service",

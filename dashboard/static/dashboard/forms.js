@@ -1,5 +1,7 @@
 // Forms are plain POSTs and work without this; here is only what makes them nicer.
 
+import { word } from "./words.js";
+
 const token = () => document.querySelector('meta[name="csrf"]')?.content ?? "";
 
 // A piece that came over the wire has an empty place for this person's token.
@@ -16,7 +18,7 @@ export function toast(text, kind = "info", href = "") {
   const close = document.createElement("button");
   close.type = "button";
   close.className = "toast-close";
-  close.setAttribute("aria-label", "Dismiss");
+  close.setAttribute("aria-label", word("dismiss"));
   close.textContent = "×";
   box.append(line, close);
   document.getElementById("toasts").append(box);

@@ -1,30 +1,58 @@
-// The keyboard: g and a letter goes to a page, j and k move along rows, ? helps. Nothing here approves anything.
+// The keyboard: g and a letter goes to a page, j and k move along rows, x selects, / searches, ? helps. Nothing here
+// approves anything.
+import { openPalette } from "./palette.js";
 
-const PLACES = { o: "/", i: "/incidents/", a: "/approvals/", r: "/rules/", p: "/playbooks/", s: "/system/", d: "/demo/" };
-let awaiting = false;
+const GO_WITHIN_MS = 1500;
+let goSince = 0;
 
 function typing(element) {
-  return element.closest("input, textarea, select, [contenteditable], dialog[open]");
+  return element.closest('input:not([type="checkbox"], [type="radio"]), textarea, select, [contenteditable], dialog[open]');
+}
+
+// The link that opens each row, once per row.
+function openers() {
+  const rows = [...document.querySelectorAll("[data-row]")].filter((row) => row.offsetParent !== null);
+  return rows.map((row) => row.querySelector(".main a") ?? row.querySelector("a")).filter(Boolean);
 }
 
 function move(step) {
-  const links = [...document.querySelectorAll("[data-row] .main a, [data-row] a")].filter((link, index, all) =>
-    all.findIndex((other) => other.closest("[data-row]") === link.closest("[data-row]")) === index);
+  const links = openers();
   if (!links.length) return;
   const here = links.findIndex((link) => link.closest("[data-row]").contains(document.activeElement));
-  links[Math.min(links.length - 1, Math.max(0, here + step))].focus();
+  const next = links[Math.min(links.length - 1, Math.max(0, here + step))];
+  next.focus();
+  next.scrollIntoView({ block: "nearest" });
 }
 
+function select() {
+  const row = document.activeElement.closest("[data-row]");
+  row?.querySelector("[data-select]")?.click();
+}
+
+function search(event) {
+  event.preventDefault();
+  const filter = document.querySelector("[data-search]");
+  if (!filter) { openPalette(); return; }
+  filter.focus();
+  filter.select?.();
+}
+
+function go(key) {
+  const link = document.querySelector(`.nav [data-key="${CSS.escape(key)}"]`);
+  if (link) location.assign(link.href);
+}
+
+const KEYS = {
+  "?": () => document.getElementById("help").showModal(),
+  j: () => move(1),
+  k: () => move(-1),
+  x: select,
+  "/": search,
+  g: () => { goSince = Date.now(); },
+};
+
 document.addEventListener("keydown", (event) => {
-  if (event.ctrlKey || event.metaKey || event.altKey || typing(event.target)) return;
-  const place = awaiting && PLACES[event.key];
-  awaiting = event.key === "g";
-  if (place && (event.key !== "d" || document.querySelector('a[href="/demo/"]'))) location.href = place;
-  else if (event.key === "?") document.getElementById("help").showModal();
-  else if (event.key === "j") move(1);
-  else if (event.key === "k") move(-1);
-  else if (event.key === "/") {
-    const filter = document.querySelector("#service-filter");
-    if (filter) { event.preventDefault(); filter.focus(); }
-  }
+  if (event.ctrlKey || event.metaKey || event.altKey || event.isComposing || typing(event.target)) return;
+  if (Date.now() - goSince < GO_WITHIN_MS) { goSince = 0; go(event.key); return; }
+  KEYS[event.key]?.(event);
 });

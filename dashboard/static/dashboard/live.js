@@ -1,18 +1,17 @@
 // Keeps the pieces of the page ([data-live]) as they are on the server: over a websocket, or by asking every few seconds
-// where that is blocked. Says in the pill which of the two it is, and since when neither works.
-import { fillTokens, toast } from "./forms.js";
+// where that is blocked. Tells the pill (standing.js) which of the two it is, and since when neither works.
+import { fillTokens } from "./forms.js";
 import { children } from "./morph.js";
-import { clockTime, localise } from "./time.js";
+import { localise } from "./time.js";
 
-const POLL_MS = 5000, SILENT_MS = 40000, KEYS_PER_REQUEST = 60, HOLD_RETRY_MS = 400, HOVER_MS = 700;
+const POLL_MS = 5000, SILENT_MS = 40000, KEYS_PER_REQUEST = 60, HOLD_RETRY_MS = 400, HOVER_MS = 700, KEYS_MS = 2000;
 const BACKOFF_MS = [500, 1000, 2000, 5000, 10000, 20000];
 
 const pill = document.getElementById("pill");
-const title = document.title;
 const frames = new Map(); // key -> number of the last frame that carried it
 const held = new Map(); // key -> piece that waits until nobody is at work on its place
-let socket = null, opened = false, failures = 0, heardAt = 0, freshAt = Date.now(), count = null;
-let pollTimer = 0, pollFailed = false, movedAt = 0;
+let socket = null, opened = false, failures = 0, heardAt = 0, freshAt = Date.now();
+let pollTimer = 0, pollFailed = false, movedAt = 0, typedAt = 0;
 
 // --- places on the page ------------------------------------------------------------------------------------------------
 
@@ -24,11 +23,13 @@ function shown() {
   return found;
 }
 
-// Nothing moves under the hand: not while a field has the focus, a menu is open, text is selected or the pointer is on it.
+// Nothing moves under the hand: not while a field has the focus, a menu is open, a row or text is selected, the keys move in
+// it, or the pointer is on it.
 function inUse(place) {
   const active = document.activeElement;
   if (active && place.contains(active) && active.matches("input, textarea, select")) return true;
-  if (place.querySelector("details.menu[open], details.reject[open], dialog[open]")) return true;
+  if (place.querySelector("details.menu[open], details.reject[open], dialog[open], [data-select]:checked")) return true;
+  if (Date.now() - typedAt < KEYS_MS && active && place.contains(active)) return true;
   const selection = document.getSelection();
   if (selection && !selection.isCollapsed && place.contains(selection.anchorNode)) return true;
   return Date.now() - movedAt < HOVER_MS && place.matches(":hover") && place.querySelector("a, button") !== null;
@@ -48,8 +49,10 @@ function show(piece) {
       if (before) item.replaceWith(before);
       else { item.dataset.live = item.dataset.nested; item.dataset.version = ""; delete item.dataset.nested; }
     }
+    const active = document.activeElement;
     if (nested.length) place.replaceChildren(next.content);
     else children(place, next.content);
+    if (active !== document.activeElement && place.contains(active)) active.focus({ preventScroll: true }); // its row moved
     place.dataset.version = piece.version;
     if (nested.length) announce();
     place.dispatchEvent(new CustomEvent("live:shown", { bubbles: true }));
@@ -69,40 +72,15 @@ setInterval(() => {
 }, HOLD_RETRY_MS);
 
 addEventListener("pointermove", () => { movedAt = Date.now(); }, { passive: true });
+addEventListener("keydown", () => { typedAt = Date.now(); }, { passive: true });
 
-// --- the pill, the title and the icon ---------------------------------------------------------------------------------
+// --- how fresh it is --------------------------------------------------------------------------------------------------
 
 function sayState() {
-  if (!pill) return;
   const live = socket && opened && Date.now() - heardAt < SILENT_MS;
   const fresh = !pollFailed && Date.now() - freshAt < 2.5 * POLL_MS;
   const state = live ? "live" : fresh ? "polling" : "stale";
-  const words = { live: "live", polling: "polling", stale: `stale since ${clockTime(new Date(freshAt))}` };
-  const text = words[state] + (held.size ? " · held" : "");
-  pill.dataset.state = state;
-  pill.title = {
-    live: "Changes appear by themselves.",
-    polling: "The websocket is blocked or away; asking every 5 seconds instead.",
-    stale: "The server does not answer. What you see is from the time given.",
-  }[state] + (held.size ? " One update waits until you are done with what is open." : "");
-  const line = pill.querySelector(".pill-text");
-  if (line.textContent !== text) line.textContent = text;
-}
-
-function sayCount(next) {
-  if (typeof next !== "number" || next === count) return;
-  if (count !== null && next > count) toast(next === 1 ? "Something waits for a person." : `${next} things wait for a person.`, "warning", "/");
-  count = next;
-  document.title = count ? `(${count}) ${title}` : title;
-  drawIcon();
-}
-
-function drawIcon() {
-  const badge = count
-    ? `<circle cx="23" cy="9" r="9" fill="#d4351c"/><text x="23" y="13.5" font-family="sans-serif" font-size="13" font-weight="700" fill="#fff" text-anchor="middle">${count > 9 ? "9+" : count}</text>`
-    : "";
-  const image = `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 32 32"><rect width="32" height="32" rx="8" fill="#3b4fd0"/><g fill="none" stroke="#fff" stroke-width="3" stroke-linecap="round" stroke-linejoin="round"><path d="M26 12a10.4 10.4 0 1 0 .5 4"/><path d="M9 16.6h3.2l2.4-5 3 8.8 2.2-3.8h2.6"/></g>${badge}</svg>`;
-  document.querySelector('link[rel="icon"]').href = `data:image/svg+xml,${encodeURIComponent(image)}`;
+  document.dispatchEvent(new CustomEvent("live:state", { detail: { state, freshAt, held: held.size } }));
 }
 
 // --- over the websocket -----------------------------------------------------------------------------------------------
@@ -142,7 +120,6 @@ function hear(frame) {
     frames.set(piece.key, piece.v);
   }
   showAll(frame.fragments ?? []);
-  sayCount(frame.count);
   if ("beat" in frame) socket?.send('{"pong":1}');
   if (missed) refetch();
   sayState();
@@ -159,9 +136,8 @@ async function refetch() {
     const answer = await fetch(`/live/fragments/?${query}`, { redirect: "manual", headers: { Accept: "application/json" } });
     if (answer.type === "opaqueredirect" || answer.status === 401) { location.reload(); return; }
     if (!answer.ok) throw new Error(answer.statusText);
-    const { fragments, count: waiting } = await answer.json();
+    const { fragments } = await answer.json();
     showAll(fragments);
-    sayCount(waiting);
   }
   freshAt = Date.now();
 }

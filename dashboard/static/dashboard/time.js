@@ -1,32 +1,36 @@
 // Times are relative, with the absolute one on hover; in the same words as the server's.
 
+import { word } from "./words.js";
+
 const MINUTE = 60, HOUR = 3600, DAY = 86400;
-const full = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "long" });
-const clock = new Intl.DateTimeFormat(undefined, { hour: "2-digit", minute: "2-digit", second: "2-digit", hourCycle: "h23" });
+const language = document.documentElement.lang || undefined;
+const full = new Intl.DateTimeFormat(language, { dateStyle: "medium", timeStyle: "long", hourCycle: "h23" });
+const clock = new Intl.DateTimeFormat(language, { hour: "2-digit", minute: "2-digit", second: "2-digit", hourCycle: "h23" });
 
 export function clockTime(date) {
   return clock.format(date);
 }
 
 export function span(seconds) {
-  if (seconds < MINUTE) return `${Math.max(10, Math.floor(seconds / 10) * 10)} s`;
-  if (seconds < HOUR) return `${Math.floor(seconds / MINUTE)} min`;
-  if (seconds < 2 * DAY) return `${Math.floor(seconds / HOUR)} h`;
-  return `${Math.floor(seconds / DAY)} d`;
+  if (seconds < MINUTE) return word("s", { n: Math.max(10, Math.floor(seconds / 10) * 10) });
+  if (seconds < HOUR) return word("min", { n: Math.floor(seconds / MINUTE) });
+  if (seconds < 2 * DAY) return word("h", { n: Math.floor(seconds / HOUR) });
+  return word("d", { n: Math.floor(seconds / DAY) });
 }
 
 export function ago(date, now = Date.now()) {
   const age = (now - date.getTime()) / 1000;
-  if (age <= -10) return `in ${span(-age)}`;
-  return age < 10 ? "just now" : `${span(age)} ago`;
+  if (age <= -10) return word("in", { time: span(-age) });
+  return age < 10 ? word("just-now") : word("ago", { time: span(age) });
 }
 
 function left(date, now) {
   const seconds = Math.floor((date.getTime() - now) / 1000);
-  if (seconds <= 0) return "expired";
+  if (seconds <= 0) return word("expired");
   const pad = (number) => String(number).padStart(2, "0");
   const [hours, minutes] = [Math.floor(seconds / HOUR), Math.floor((seconds % HOUR) / MINUTE)];
-  return hours ? `in ${hours}:${pad(minutes)}:${pad(seconds % MINUTE)}` : `in ${minutes}:${pad(seconds % MINUTE)}`;
+  const digits = `${minutes}:${pad(seconds % MINUTE)}`;
+  return word("in", { time: hours ? `${hours}:${pad(minutes)}:${pad(seconds % MINUTE)}` : digits });
 }
 
 function say(element, text) {
