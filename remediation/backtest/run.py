@@ -42,7 +42,7 @@ def edited(rule: Rule, changes: dict[str, Any]) -> Rule:
 
 def fitting_playbook(rule: Rule) -> Playbook | None:
     """The playbook that serves the incidents of a rule, as far as its own labels tell."""
-    labels = {**rule.labels, "alertname": rule.name, "severity": rule.severity}
+    labels = {"alertname": rule.name, **rule.labels, "severity": rule.severity}
     service = rule.service or service_of(labels, Service.objects.all())
     if service is not None:
         labels |= {"service": service.name} | ({"team": service.team} if service.team else {})
