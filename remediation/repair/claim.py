@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from django.core.exceptions import ObjectDoesNotExist
-from django.db import transaction
+from django.db import connection, transaction
 from django.db.models import F
 
 from remediation.condition import ask
@@ -26,6 +26,8 @@ from remediation.states import Autonomy, IncidentState, Verdict
 from remediation.states import RemediationState as R
 from remediation.verify.recovery import Look
 
+CLAIMS = 0x484F4D45
+"""The advisory lock of all claims: any number that nobody else takes in this database."""
 BLIND_AGAIN = timedelta(seconds=10)
 """When a plan whose condition could not be seen right before the effect is looked at again."""
 
@@ -136,13 +138,17 @@ def claim(row: Remediation, look: Look, *, now: datetime) -> int | None:
 
 
 def lock(row: Remediation) -> None:
-    """One claim on a service at a time. (SQLite has one writer anyway.)"""
+    """One claim at a time, of whatever service: the second sees the first. (SQLite has one writer anyway.) The service's
+    row is locked as well, so that it is not deleted meanwhile."""
     if row.incident.service_id is not None:
         found = bool(_service_lock.all(pk=row.incident.service_id))
     else:
         found = bool(_incident_lock.all(pk=row.incident_id))
     if not found:
         raise ObjectDoesNotExist(f"what {row} is about was deleted")
+    if connection.vendor == "postgresql":  # what is counted everywhere (repairs at once, effects in an hour) too
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT pg_advisory_xact_lock(%s)", [CLAIMS])
 
 
 def reread(incident: Incident) -> None:

@@ -20,11 +20,6 @@ TOGETHER_S = 2.0
 """How long the first that gets through waits for the other, which may be kept from it."""
 
 
-@pytest.mark.xfail(
-    condition=connection.vendor == "postgresql",
-    reason="a claim locks its service; nothing locks what is counted everywhere (docs/known-limits.md)",
-    strict=True,
-)
 def test_two_claims_of_different_services_do_not_both_take_the_last_place(
     threaded_database: Apart, world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
