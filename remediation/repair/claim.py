@@ -138,8 +138,8 @@ def claim(row: Remediation, look: Look, *, now: datetime) -> int | None:
 
 
 def lock(row: Remediation) -> None:
-    """One claim at a time, of whatever service: the second sees the first. (SQLite has one writer anyway.) The service's
-    row is locked as well, so that it is not deleted meanwhile."""
+    """One claim at a time, of whatever service: the second sees the first. (SQLite has one writer anyway.) The row of
+    the service is locked as well, so that it is not deleted meanwhile."""
     if row.incident.service_id is not None:
         found = bool(_service_lock.all(pk=row.incident.service_id))
     else:
