@@ -122,7 +122,8 @@ def once(read: Callable[[], T]) -> Callable[[], T]:
 def render(keys: Iterable[str], language: str | None = None) -> dict[str, Rendered]:
     """Every piece that exists, by key, in this language (the active one unless named). Keys of one kind share their
     queries, and all kinds one look."""
-    if language is not None and language != translation.get_language():
+    active = translation.get_language() or ""
+    if language is not None and language != active:
         with translation.override(language):
             return render(keys)
     by_kind: dict[str, list[str]] = {}
@@ -136,15 +137,15 @@ def render(keys: Iterable[str], language: str | None = None) -> dict[str, Render
             for argument, context in kind.contexts(arguments).items():
                 if context is not None:
                     key = f"{name}:{argument}" if argument else name
-                    html, version = _rendered(kind, context)
+                    html, version = _rendered(kind, context, active)
                     found[key] = Rendered(key=key, html=html, version=version)
     return found
 
 
-def _rendered(kind: Fragment, context: Context) -> tuple[str, str]:
-    """Its text and the version of it."""
+def _rendered(kind: Fragment, context: Context, language: str) -> tuple[str, str]:
+    """Its text in the active language, which is `language`, and the version of it."""
     if kind.kept:
-        return _kept(kind.template, translation.get_language() or "", tuple(context.items()))
+        return _kept(kind.template, language, tuple(context.items()))
     return _made(kind.template, context)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import lru_cache
 from typing import Any
@@ -115,31 +115,32 @@ def everything() -> Seen:
 
 def look(now: datetime) -> Seen:
     services = list(Service.objects.order_by("name").values_list("pk", "name", "title", "team", "matchers"))
-    signs: dict[int, Signs] = defaultdict(Signs)
+    signs: dict[int, Signs] = {pk: Signs() for pk, *_rest in services}
     _add_incidents(signs)
     for service_id in Freeze.active(now=now, anywhere=True).exclude(service=None).values_list("service_id", flat=True):
         if service_id is not None:
             signs[service_id].frozen = True
     _add_rules(signs, tuple((pk, matcher_text(name, own)) for pk, name, _title, _team, own in services), now)
+    shown = {pk: (name, title or name, *_state_of(signs[pk])) for pk, name, title, _team, _own in services}
+    needs = _needs({pk: one[0] for pk, one in shown.items()})
     found = {
-        pk: _judge(Health(id=pk, name=name, title=title or name, team=team), signs[pk])
-        for pk, name, title, team, _own in services
+        pk: _health(pk, team, shown[pk], signs[pk], [shown[other][:3] for other in needs.get(pk, ())])
+        for pk, _name, _title, team, _own in services
     }
-    needs = _needs(found)
-    whole = {pk: _with_dependencies(one, [found[other] for other in needs.get(pk, ())]) for pk, one in found.items()}
-    return Seen(at=now, services=whole, signs=signs, needs=needs)
+    return Seen(at=now, services=found, signs=signs, needs=needs)
 
 
-def _needs(found: Mapping[int, Health]) -> dict[int, tuple[int, ...]]:
+def _needs(names: Mapping[int, str]) -> dict[int, tuple[int, ...]]:
+    """What each service depends on, in the order of names."""
     pairs = Service.depends_on.through._default_manager.values_list("from_service_id", "to_service_id")
     needs: dict[int, list[int]] = defaultdict(list)
     for one, other in pairs:
-        if one in found and other in found:
+        if one in names and other in names:
             needs[one].append(other)
-    return {one: tuple(sorted(others, key=lambda pk: found[pk].name)) for one, others in needs.items()}
+    return {one: tuple(sorted(others, key=names.__getitem__)) for one, others in needs.items()}
 
 
-RULE = ("pk", "service_id", "name", "interval_s", "status__evaluated_at", "status__error")
+RULE = ("service_id", "name", "interval_s", "status__evaluated_at", "status__error")
 SERIES = ("rule_id", "rule__name", "rule__service_id", "labels", "verdict", "reason", "verdict_since")
 INCIDENT = ("service_id", "state", "severity", "needs_person", "rule__name", "annotations", "labels", "value")
 
@@ -163,11 +164,14 @@ def _titled(rule: str, annotations: Mapping[str, str], labels: Mapping[str, str]
 
 def _add_rules(signs: dict[int, Signs], services: tuple[tuple[int, str], ...], now: datetime) -> None:
     rules = Rule.objects.filter(enabled=True)
-    for pk, service_id, name, interval_s, evaluated_at, error in rules.values_list(*RULE):
+    for pk, service_id in rules.exclude(service=None).values_list("pk", "service_id"):
         if service_id is not None:
             signs[service_id].rules.add(pk)
-            if reason := _blind(name, interval_s, evaluated_at, error or "", now):
-                signs[service_id].lose(reason, evaluated_at.timestamp() if evaluated_at else 0)
+    # The times of those that are surely well need not be read.
+    seen_lately = Q(status__error="", status__evaluated_at__gt=now - timedelta(seconds=LATE_S))
+    for service_id, name, interval_s, evaluated_at, error in rules.exclude(seen_lately).values_list(*RULE):
+        if service_id is not None and (reason := _blind(name, interval_s, evaluated_at, error or "", now)):
+            signs[service_id].lose(reason, evaluated_at.timestamp() if evaluated_at else 0)
     loose = dict(rules.filter(service=None).values_list("pk", "labels"))
     states = SeriesState.objects.filter(Q(verdict=Verdict.UNKNOWN) | Q(rule__service=None), rule__enabled=True)
     for pk, name, service_id, labels, verdict, reason, since in states.values_list(*SERIES)[:SERIES_LIMIT]:
@@ -209,16 +213,23 @@ def owner_of(labels: tuple[tuple[str, str], ...], services: tuple[tuple[int, str
     return None
 
 
-def _judge(service: Health, signs: Signs) -> Health:
-    state, because = _state_of(signs)
-    waiting = sum(1 for state, _verb in signs.repairs if state == RemediationState.AWAITING_APPROVAL)
-    return replace(
-        service,
+def _health(
+    pk: int, team: str, shown: tuple[str, str, str, str], signs: Signs, needed: list[tuple[str, str, str]]
+) -> Health:
+    name, title, state, because = shown
+    asked = sum(1 for found, _verb in signs.repairs if found == RemediationState.AWAITING_APPROVAL)
+    return Health(
+        id=pk,
+        name=name,
+        title=title,
+        team=team,
         state=state,
         because=because,
         open=len(signs.incidents),
-        waiting=waiting + sum(1 for incident in signs.incidents if incident.needs_person),
+        waiting=asked + sum(1 for incident in signs.incidents if incident.needs_person),
         frozen=signs.frozen,
+        depends_on=tuple(one for one in needed if one[2] not in ("ok", "frozen")),
+        dependencies=len(needed),
     )
 
 
@@ -249,8 +260,3 @@ def _at_rest(signs: Signs) -> tuple[str, str]:
         return "frozen", _("Automation is paused here")
     noted = signs.incidents[0].title() if signs.incidents else ""
     return "ok", _("Noted: %(incident)s") % {"incident": noted} if noted else ""
-
-
-def _with_dependencies(service: Health, needed: list[Health]) -> Health:
-    troubled = tuple((one.name, one.title, one.state) for one in needed if one.state not in ("ok", "frozen"))
-    return replace(service, depends_on=troubled, dependencies=len(needed)) if needed else service

@@ -12,9 +12,11 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import lru_cache
 from itertools import groupby
 
 from django.db.models import Q
+from django.utils.translation import get_language
 from django.utils.translation import gettext as _
 
 from dashboard.live.fragments import Context, Fragment, add, once
@@ -63,6 +65,7 @@ def strips() -> Mapping[int, Strip]:
     bad = _bad(first * BAR_S)
     blind = _blind(first * BAR_S)
     born = _born(first * BAR_S)
+    language = get_language() or ""
     found = {}
     for pk in seen.services:
         signs = seen.signs[pk]
@@ -72,7 +75,8 @@ def strips() -> Mapping[int, Strip]:
             lost.append((signs.unknown_since, math.inf))
         _paint(bars, first, lost, UNKNOWN)
         _paint(bars, first, bad.get(pk, ()), BAD)
-        found[pk] = _strip(tuple(bars), first)
+        # Where nothing changed no time is shown, and so the strip stays the same for as long as that is so.
+        found[pk] = _strip(tuple(bars), first if len(set(bars)) > 1 else 0, language)
     return found
 
 
@@ -119,8 +123,11 @@ def _born(start: float) -> Mapping[int, float]:
 
 def _watched(rules: Iterable[int], born: Mapping[int, float], first: int) -> list[int]:
     """Bars that say from when on somebody looked at all."""
-    since = min((born.get(rule, -math.inf) for rule in rules), default=math.inf)
-    return [NONE if (first + bar + 1) * BAR_S <= since else OK for bar in range(BARS)]
+    if not rules:
+        return [NONE] * BARS
+    since = min(born.get(rule, -math.inf) for rule in rules)
+    unseen = 0 if since == -math.inf else max(0, min(BARS, math.floor(since / BAR_S) - first))
+    return [NONE] * unseen + [OK] * (BARS - unseen)
 
 
 def _paint(bars: list[int], first: int, spans: Iterable[Span], level: int) -> None:
@@ -133,7 +140,9 @@ def _paint(bars: list[int], first: int, spans: Iterable[Span], level: int) -> No
                 bars[bar] = max(bars[bar], level)
 
 
-def _strip(bars: tuple[int, ...], first: int) -> Strip:
+@lru_cache(maxsize=4096)
+def _strip(bars: tuple[int, ...], first: int, language: str) -> Strip:
+    """language: the active one, in which its words are."""
     words = (_("No data"), _("OK"), _("Unknown"), _("Out of range"))
     runs: list[Run] = []
     at = 0
