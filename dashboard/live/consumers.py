@@ -5,17 +5,24 @@ from __future__ import annotations
 import asyncio
 import json
 from contextlib import suppress
+from dataclasses import dataclass
 from typing import Any
 
+from channels.db import database_sync_to_async
 from channels.generic.websocket import AsyncWebsocketConsumer
 from django.conf import settings
 
+from dashboard.language import of_scope
 from dashboard.live.fragments import KEY_LENGTH, KEYS_AT_ONCE
 from dashboard.live.hub import hub
+from dashboard.live.sessions import rights_of
+from dashboard.live.shown import known_language
 from dashboard.live.socket import Socket
+from dashboard.live.wire import EXTENSION, AsgiWire, Wire
 
 PATH = "/ws/live/"
 MESSAGE_LENGTH = 200_000
+GOODBYE_S = 5.0
 
 
 class LiveConsumer(AsyncWebsocketConsumer):
@@ -37,11 +44,18 @@ class LiveConsumer(AsyncWebsocketConsumer):
         if user is None or not user.is_authenticated:
             await self.close(code=4401)
             return
+        rights = await database_sync_to_async(rights_of)(user.pk)
         await self.accept()
         hub.start()
         session = self.scope["session"].session_key or ""
-        self.socket = Socket(self._write, self._hang_up, session=session, user_id=user.pk)
+        extensions: dict[str, Any] = self.scope.get("extensions") or {}
+        wire: Wire = extensions.get(EXTENSION) or AsgiWire(self._write)
+        self.socket = Socket(wire, self._hang_up, session=session, user_id=user.pk, rights=rights)
         hub.sockets.add(self.socket)
+
+    async def dispatch(self, message: Any) -> None:
+        """As Channels does it, without its thread hop to look after connections: nothing here has one of its own."""
+        await getattr(self, message["type"].replace(".", "_"))(message)
 
     async def receive(self, text_data: str | None = None, bytes_data: bytes | None = None) -> None:
         if self.socket is None or text_data is None or len(text_data) > MESSAGE_LENGTH:
@@ -49,24 +63,35 @@ class LiveConsumer(AsyncWebsocketConsumer):
         self.socket.heard()
         shown = _shown(text_data)
         if shown is not None:
-            await hub.join(self.socket, shown)
+            await hub.join(self.socket, shown.language or of_scope(self.scope), shown.keys)
 
     async def disconnect(self, code: int) -> None:
         if self.socket is not None:
             hub.leave(self.socket)
             self.socket.end()
+            self.socket = None
 
     async def _write(self, frame: str) -> None:
         await self.send(text_data=frame)
 
-    async def _hang_up(self, code: int) -> None:
-        if self.socket is not None:
-            hub.leave(self.socket)
-            self.socket = None
-        with suppress(
-            RuntimeError, TimeoutError, OSError
-        ):  # it is closed already, or its peer is gone or does not read
-            await asyncio.wait_for(self.close(code=code), 5)
+    def _hang_up(self, code: int) -> None:
+        socket, self.socket = self.socket, None
+        if socket is not None:
+            hub.leave(socket)
+            self._goodbye = asyncio.create_task(self._say_goodbye(socket, code), name="live-goodbye")
+
+    async def _say_goodbye(self, socket: Socket, code: int) -> None:
+        with suppress(RuntimeError, TimeoutError, OSError):  # closed already, or its peer does not read
+            await asyncio.wait_for(self.close(code=code), GOODBYE_S)
+        socket.end()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Page:
+    """What a page says it shows: keys and their versions, and the language it is in ("" when it says none)."""
+
+    keys: dict[str, str]
+    language: str
 
 
 def _origin(scope: Any) -> str:
@@ -74,8 +99,8 @@ def _origin(scope: Any) -> str:
     return found[0] if len(found) == 1 else ""
 
 
-def _shown(text: str) -> dict[str, str] | None:
-    """The keys and versions of `{"shows": {...}}`; None for anything else."""
+def _shown(text: str) -> Page | None:
+    """`{"shows": {key: version, ...}, "language": "en"}`; None for anything else."""
     try:
         message = json.loads(text)
     except (ValueError, RecursionError):
@@ -84,4 +109,4 @@ def _shown(text: str) -> dict[str, str] | None:
     if not isinstance(shows, dict):
         return None
     items = [(key, value) for key, value in shows.items() if len(key) <= KEY_LENGTH and isinstance(value, str)]
-    return dict(items[:KEYS_AT_ONCE])
+    return Page(keys=dict(items[:KEYS_AT_ONCE]), language=known_language(message.get("language")))

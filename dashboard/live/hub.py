@@ -7,47 +7,45 @@ however many browsers get it.
 from __future__ import annotations
 
 import asyncio
-import json
 import logging
 import math
 import time
 import uuid
-from collections import defaultdict
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from typing import Any, ParamSpec, TypeVar
 
-from asgiref.sync import sync_to_async
-from channels.db import database_sync_to_async
 from channels.layers import get_channel_layer
+from django.db import connections
 
 from dashboard.live import publish
-from dashboard.live.fragments import Rendered, kind_of, render, topics_of
+from dashboard.live.fragments import Rendered
 from dashboard.live.publish import GROUP, Notice
 from dashboard.live.sessions import still_valid
-from dashboard.live.socket import Socket
+from dashboard.live.shown import NOTHING, Shown, encoded, render_places, view_of
+from dashboard.live.socket import Place, Socket
 from dashboard.live.topics import expand
+from dashboard.live.wire import Frame
 from dashboard.pages.chrome import waiting_count
 
 log = logging.getLogger(__name__)
 
-COALESCE_S = 0.075
-"""How long changes are gathered: an evaluation that moves fifty series is one frame."""
+GATHER_S = 0.01
+"""How long the first change waits for those that were committed with it."""
 
-BEAT_S = 15.0
-"""A frame at least this often, so that both sides notice a connection that is dead."""
+APART_S = 0.075
+"""Frames are at least this far apart: an evaluation that moves fifty series is one or two."""
+
+SHARE = 0.5
+"""How much of its time this process spends on making frames at most; the rest is for pages and the webhook."""
 
 SESSIONS_S = 15.0
 RESUBSCRIBE_S = 2.0
 LOOK_S = 1.0
 
-
-@dataclass(kw_only=True)
-class Kept:
-    """The newest rendering of a piece that somebody shows. `frame` is the number of the frame that carried it."""
-
-    piece: Rendered | None
-    frame: int
-    looked_at: float
+P = ParamSpec("P")
+R = TypeVar("R")
 
 
 class Hub:
@@ -59,12 +57,13 @@ class Hub:
         self.count = 0
         self._counted_at = -math.inf
         self.sockets: set[Socket] = set()
-        self.wanted: dict[str, set[Socket]] = defaultdict(set)
-        self.kept: dict[str, Kept] = {}
+        self.shown = Shown()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._tasks: list[asyncio.Task[None]] = []
-        self._notices: list[Notice] = []
-        self._due: asyncio.Event | None = None
+        self._notices: dict[tuple[Any, ...], Notice] = {}
+        self._due = asyncio.Event()
+        self._joining = asyncio.Lock()
+        self._thread: ThreadPoolExecutor | None = None
 
     # --- life ---------------------------------------------------------------------------------------------------------
 
@@ -73,9 +72,11 @@ class Hub:
         loop = asyncio.get_running_loop()
         if self._loop is loop:
             return
-        self._loop, self._due = loop, asyncio.Event()
-        self.sockets, self.wanted, self.kept, self._notices = set(), defaultdict(set), {}, []
-        jobs = (self._subscribe, self._flush_when_due, self._look, self._beat, self._recheck_sessions)
+        self._loop, self._due, self._joining = loop, asyncio.Event(), asyncio.Lock()
+        self.sockets, self.shown, self._notices = set(), Shown(), {}
+        # Its own, so that no page waits for a frame and no frame for a thousand browsers that sign in.
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="live")
+        jobs = (self._subscribe, self._flush_when_due, self._look, self._tend, self._recheck_sessions)
         self._tasks = [loop.create_task(job(), name=f"live-{job.__name__}") for job in jobs]
         if self.hear not in publish.listeners:
             publish.listeners.append(self.hear)
@@ -87,37 +88,37 @@ class Hub:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+        thread, self._thread = self._thread, None
+        if thread is not None:
+            await asyncio.get_running_loop().run_in_executor(thread, connections.close_all)
+            thread.shutdown()
 
-    async def join(self, socket: Socket, shown: dict[str, str]) -> None:
+    async def join(self, socket: Socket, language: str, shown: dict[str, str]) -> None:
         """A socket shows these keys, at these versions. What it shows and is no longer so is sent at once."""
         self.sockets.add(socket)
-        for key in socket.keys - shown.keys():
-            self._forget(socket, key)
-        known = {key for key in shown if kind_of(key)}
-        socket.keys = known
-        for key in known:
-            self.wanted[key].add(socket)
-        await self._refresh([key for key in known if key not in self.kept])
-        pieces = [(key, self.kept[key]) for key in sorted(known) if key in self.kept]
-        stale = [(key, kept) for key, kept in pieces if kept.piece and kept.piece.version != shown[key]]
-        frames = {key: kept.frame for key, kept in pieces}
-        await self._count()
-        hello = {"hello": self.epoch, "v": self.frame, "frames": frames, "count": self.count}
-        socket.put(
-            _encoded(hello | {"fragments": [_part(kept.piece, kept.frame, None) for _, kept in stale if kept.piece]})
-        )
+        socket.joined = False
+        self.shown.move(socket, view_of(language, shown))
+        async with self._joining:  # a thousand at once are one rendering
+            if missing := self.shown.missing(socket.view):
+                found = await self._in_thread(render_places, missing)
+                self._send(self.shown.take(missing, found))  # a change may have brought it to others meanwhile
+            await self._count(at_least_s=1)
+        if socket in self.sockets:
+            # Nothing is awaited from here on: what changes now comes in a frame after this one.
+            socket.put(Frame(self._hello(socket, shown)))
+            socket.joined = True
 
     def leave(self, socket: Socket) -> None:
         self.sockets.discard(socket)
-        for key in socket.keys:
-            self._forget(socket, key)
-        socket.keys = set()
+        self.shown.move(socket, NOTHING)
 
-    def _forget(self, socket: Socket, key: str) -> None:
-        self.wanted[key].discard(socket)
-        if not self.wanted[key]:
-            del self.wanted[key]
-            self.kept.pop(key, None)
+    def _hello(self, socket: Socket, shown: dict[str, str]) -> str:
+        pieces = [(place, self.shown.kept[place]) for place in sorted(socket.view) if place in self.shown.kept]
+        stale = [place for place, kept in pieces if kept.piece and kept.piece.version != shown.get(place[1])]
+        frames = {place[1]: kept.frame for place, kept in pieces}
+        hello = encoded({"hello": self.epoch, "v": self.frame, "frames": frames, "count": self.count})
+        parts = ",".join(self.shown.part(place, None) for place in stale)
+        return f'{hello[:-1]},"fragments":[{parts}]}}'
 
     # --- what changed -------------------------------------------------------------------------------------------------
 
@@ -128,9 +129,8 @@ class Hub:
             loop.call_soon_threadsafe(self._take, notice)
 
     def _take(self, notice: Notice) -> None:
-        self._notices.append(notice)
-        if self._due is not None:
-            self._due.set()
+        self._notices[tuple(notice.get(name) for name in ("kind", "id", "incident", "service"))] = notice
+        self._due.set()
 
     async def _subscribe(self) -> None:
         """The one subscription of this process. Without a broker the hub lives on by looking."""
@@ -148,123 +148,102 @@ class Hub:
                 await asyncio.sleep(RESUBSCRIBE_S)
 
     async def _flush_when_due(self) -> None:
-        assert self._due is not None  # noqa: S101 - start() made it
+        """The first change after a quiet while goes out at once; those right behind it go together."""
+        ready_at = 0.0
         while True:
             await self._due.wait()
-            await asyncio.sleep(COALESCE_S)
+            await asyncio.sleep(max(GATHER_S, ready_at - time.monotonic()))
             self._due.clear()
-            notices, self._notices = self._notices, []
+            notices, self._notices = list(self._notices.values()), {}
+            began = time.monotonic()
             try:
-                topics = await database_sync_to_async(expand)(notices)
-                await self._send_changed([key for key in self.wanted if topics & topics_of(key)])
+                await self._send_changed(self.shown.touched(await self._in_thread(expand, notices)))
             except Exception:
                 log.exception("live update failed; the next look finds what it missed")
+            ready_at = began + max(APART_S, (time.monotonic() - began) / SHARE)
 
     async def _look(self) -> None:
         """Render again what moves without a notice, and what a lost notice did not tell."""
         while True:
             await asyncio.sleep(LOOK_S)
-            now = time.monotonic()
-            due = [key for key, kept in self.kept.items() if key in self.wanted and self._is_due(key, kept, now)]
             try:
-                await self._send_changed(due)
+                await self._send_changed(self.shown.due(time.monotonic()))
             except Exception:
                 log.exception("live look failed; the next one tries again")
 
-    @staticmethod
-    def _is_due(key: str, kept: Kept, now: float) -> bool:
-        kind = kind_of(key)
-        return kind is not None and kind.every_s > 0 and now - kept.looked_at >= kind.every_s
-
-    async def _refresh(self, keys: Iterable[str]) -> list[tuple[Rendered, int | None]]:
-        """Render these once, keep them, and return those that look different, with the frame that had them before."""
-        asked = list(keys)
+    async def _send_changed(self, places: Iterable[Place]) -> None:
+        asked = list(places)
         if not asked:
-            return []
-        found = await database_sync_to_async(render)(asked)
-        now = time.monotonic()
-        changed: list[tuple[Rendered, int | None]] = []
-        for key in asked:
-            piece, before = found.get(key), self.kept.get(key)
-            if key not in self.wanted:  # everybody left while it was made
-                continue
-            if before is None:
-                self.kept[key] = Kept(piece=piece, frame=self.frame, looked_at=now)
-                continue
-            before.looked_at = now
-            if piece is not None and (before.piece is None or before.piece.version != piece.version):
-                changed.append((piece, before.frame))
-                before.piece = piece
-        return changed
+            return
+        found, count = await self._in_thread(_render_and_count, asked)
+        self.count, self._counted_at = count, time.monotonic()
+        self._send(self.shown.take(asked, found))
 
-    async def _count(self, *, at_least_s: float = 1.0) -> None:
-        """What waits for people; asked again when the number known is older than this."""
-        if time.monotonic() - self._counted_at >= at_least_s:
-            self.count = await database_sync_to_async(waiting_count)()
-            self._counted_at = time.monotonic()
-
-    async def _send_changed(self, keys: Iterable[str]) -> None:
-        changed = await self._refresh(keys)
+    def _send(self, changed: list[tuple[Place, int]]) -> None:
         if not changed:
             return
-        await self._count(at_least_s=0)
         self.frame += 1
-        parts: dict[str, str] = {}
-        for piece, before in changed:
-            if piece.key in self.kept:
-                self.kept[piece.key].frame = self.frame
-            parts[piece.key] = json.dumps(_part(piece, self.frame, before))
-        self._write(parts)
+        for place, _ in changed:
+            self.shown.kept[place].frame = self.frame
+        parts = {place: self.shown.part(place, after) for place, after in changed}
+        self.shown.write(parts, self._frame_of)
 
-    def _write(self, parts: dict[str, str]) -> None:
-        """Sockets that show the same of what changed get the very same bytes."""
-        groups: dict[frozenset[str], list[Socket]] = defaultdict(list)
-        shown: dict[Socket, set[str]] = defaultdict(set)
-        for key in parts:
-            for socket in self.wanted.get(key, ()):
-                shown[socket].add(key)
-        for socket, keys in shown.items():
-            groups[frozenset(keys)].append(socket)
-        for same, sockets in groups.items():
-            inside = ",".join(parts[key] for key in sorted(same))
-            frame = f'{{"v":{self.frame},"count":{self.count},"fragments":[{inside}]}}'
-            for socket in sockets:
-                socket.put(frame)
+    def _frame_of(self, parts: list[str]) -> Frame:
+        return Frame(f'{{"v":{self.frame},"count":{self.count},"fragments":[{",".join(parts)}]}}')
+
+    async def _count(self, *, at_least_s: float) -> None:
+        """What waits for people; asked again when the number known is older than this."""
+        if time.monotonic() - self._counted_at >= at_least_s:
+            self.count = await self._in_thread(waiting_count)
+            self._counted_at = time.monotonic()
+
+    async def _in_thread(self, function: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
+        call = partial(_with_own_connection, function, *args, **kwargs)
+        return await asyncio.get_running_loop().run_in_executor(self._thread, call)
 
     # --- who is still there -------------------------------------------------------------------------------------------
 
-    async def _beat(self) -> None:
+    async def _tend(self) -> None:
         while True:
-            await asyncio.sleep(BEAT_S)
-            frame = _encoded({"beat": int(time.time()), "v": self.frame, "count": self.count})
+            await asyncio.sleep(LOOK_S)
+            beat = Frame(encoded({"beat": int(time.time()), "v": self.frame, "count": self.count}))
+            now = time.monotonic()
             for socket in list(self.sockets):
-                if socket.is_dead():
-                    socket.close(4408)
-                else:
-                    socket.put(frame)
+                socket.tend(now, beat)
 
     async def _recheck_sessions(self) -> None:
-        """Close what was signed out, deactivated or has another password now. One query for all sockets."""
+        """Close what was signed out, deactivated, has another password or other rights now.
+
+        A part of them every second: all at once would hold up the frames of that moment.
+        """
         while True:
-            await asyncio.sleep(SESSIONS_S)
-            sockets = list(self.sockets)
+            await asyncio.sleep(min(LOOK_S, SESSIONS_S))
+            now = time.monotonic()
+            sockets = [socket for socket in self.sockets if now - socket.checked_at >= SESSIONS_S]
+            if not sockets:
+                continue
             try:
-                valid = await sync_to_async(still_valid)({socket.session: socket.user_id for socket in sockets})
+                valid = await self._in_thread(still_valid, {socket.session: socket.user_id for socket in sockets})
             except Exception:
                 log.exception("sessions could not be checked; the next round tries again")
                 continue
             for socket in sockets:
-                if socket.session not in valid:
+                socket.checked_at = now
+                if socket.session not in valid or valid[socket.session] != socket.rights:
                     socket.close(4401)
 
 
-def _part(piece: Rendered | None, frame: int, before: int | None) -> dict[str, object]:
-    assert piece is not None  # noqa: S101 - callers leave out what is gone
-    return {"key": piece.key, "html": piece.html, "version": piece.version, "v": frame, "after": before}
+def _render_and_count(places: list[Place]) -> tuple[dict[Place, Rendered], int]:
+    return render_places(places), waiting_count()
 
 
-def _encoded(frame: dict[str, object]) -> str:
-    return json.dumps(frame, separators=(",", ":"))
+def _with_own_connection(function: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
+    """The thread keeps its connection from call to call; one that failed is not used again."""
+    try:
+        return function(*args, **kwargs)
+    except Exception:
+        connections.close_all()
+        raise
 
 
 hub = Hub()

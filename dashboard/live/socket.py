@@ -1,77 +1,84 @@
-"""One browser's connection, bounded: a slow one is told to fetch anew, it never piles up memory."""
+"""One browser's connection, bounded: a slow one is told to fetch anew, one that takes nothing is dropped."""
 
 from __future__ import annotations
 
-import asyncio
+import random
 import time
-from collections import deque
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 
-FRAMES_WAITING = 8
-CHARACTERS_WAITING = 512 * 1024
-SILENT_S = 45.0
-"""A browser answers every beat. One that was silent for longer is gone, whatever its socket says."""
+from dashboard.live.sessions import Rights
+from dashboard.live.wire import Frame, Wire
 
-SEND_WITHIN_S = 30.0
-RESYNC = '{"resync":true}'
+WAITING_AT_MOST = 512 * 1024
+"""Bytes that may wait for one browser; a single frame may be larger."""
+
+BEHIND_S = 20.0
+"""A browser that has not caught up within this time is dropped; one that is alive comes back."""
+
+BEAT_S = 15.0
+"""A frame at least this often, so that both sides notice a connection that is dead."""
+
+SILENT_S = 35.0
+"""A browser answers every beat. One that missed two is gone, whatever its socket says."""
+
+RESYNC = Frame('{"resync":true}')
+
+Place = tuple[str, str]
+"""Language and key of a piece that is shown."""
 
 
 class Socket:
-    """Frames wait here for one writer. When too many wait, they are dropped for one word: resync."""
+    """What the hub knows of a browser. `joined` is False until it was told how things stand."""
 
     def __init__(
-        self,
-        send: Callable[[str], Awaitable[None]],
-        close: Callable[[int], Awaitable[None]],
-        *,
-        session: str,
-        user_id: int,
+        self, wire: Wire, hang_up: Callable[[int], None], *, session: str, user_id: int, rights: Rights | None
     ) -> None:
         self.session = session
         self.user_id = user_id
-        self.keys: set[str] = set()
-        self.heard_at = time.monotonic()
-        self._send, self._close = send, close
-        self._waiting: deque[str] = deque()
-        self._size = 0
-        self._wake = asyncio.Event()
-        self._close_code: int | None = None
-        self._writer = asyncio.create_task(self._write(), name="live-socket")
+        self.rights = rights
+        self.view: frozenset[Place] = frozenset()
+        self.joined = False
+        now = time.monotonic()
+        self.heard_at = now
+        # Spread, so that a thousand browsers that came back together do not answer, and are not checked, together.
+        self.beat_at = self.checked_at = now - random.random() * BEAT_S  # noqa: S311 - no secret
+        self._behind_since: float | None = None
+        self._wire, self._hang_up = wire, hang_up
 
-    def put(self, frame: str) -> None:
-        """Never waits."""
-        if len(self._waiting) >= FRAMES_WAITING or self._size + len(frame) > CHARACTERS_WAITING:
-            self._waiting.clear()
-            self._size = 0
-            frame = RESYNC
-        if frame is RESYNC and self._waiting and self._waiting[-1] is RESYNC:
+    def put(self, frame: Frame) -> None:
+        """Never waits. What a slow browser misses, it fetches after the resync."""
+        if self._behind_since is not None:
             return
-        self._waiting.append(frame)
-        self._size += len(frame)
-        self._wake.set()
+        waiting = self._wire.waiting()
+        if waiting and waiting + len(frame.text) > WAITING_AT_MOST:
+            self._behind_since = time.monotonic()
+            return
+        self._wire.write(frame)
 
-    def close(self, code: int) -> None:
-        self._close_code = code
-        self._wake.set()
-
-    def is_dead(self) -> bool:
-        return time.monotonic() - self.heard_at > SILENT_S
+    def tend(self, now: float, beat: Frame) -> None:
+        """Once a second: a beat when it is due, a resync when it caught up, the end when nobody is there."""
+        if now - self.heard_at > SILENT_S or (self._behind_since is not None and now - self._behind_since > BEHIND_S):
+            self.drop()
+            return
+        if self._behind_since is not None and not self._wire.waiting():
+            self._behind_since = None
+            self.put(RESYNC)
+        if now - self.beat_at >= BEAT_S:
+            self.beat_at = now
+            self.put(beat)
 
     def heard(self) -> None:
         self.heard_at = time.monotonic()
 
-    def end(self) -> None:
-        self._writer.cancel()
+    def close(self, code: int) -> None:
+        """Say goodbye to somebody who is there."""
+        self._hang_up(code)
 
-    async def _write(self) -> None:
-        try:
-            while self._close_code is None:
-                await self._wake.wait()
-                self._wake.clear()
-                while self._waiting and self._close_code is None:
-                    frame = self._waiting.popleft()
-                    self._size -= len(frame)
-                    await asyncio.wait_for(self._send(frame), SEND_WITHIN_S)
-        except Exception:  # noqa: BLE001 - a send that fails or takes forever means one thing: nobody is there
-            self._close_code = self._close_code or 4408
-        await self._close(self._close_code)
+    def drop(self) -> None:
+        """Nobody is there: the goodbye would only wait with the rest."""
+        self._wire.drop()
+        self._hang_up(4408)
+
+    def end(self) -> None:
+        """The connection is over."""
+        self._wire.end()
