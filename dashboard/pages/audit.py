@@ -16,6 +16,7 @@ from django.db.models import Q, QuerySet
 from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
 from django.shortcuts import render
 from django.utils import timezone
+from django.utils.translation import gettext, gettext_lazy
 from django.views.decorators.http import require_GET
 
 from dashboard.live.fragments import Context, fragment
@@ -128,7 +129,7 @@ def _seal_of(row: Transition) -> int | None:
 def export(request: HttpRequest) -> StreamingHttpResponse:
     """All of it as JSON lines with hashes, as `manage.py audit_verify --export` writes them. For staff."""
     if not person(request).is_staff:
-        raise PermissionDenied("The whole history is exported by staff.")
+        raise PermissionDenied(gettext_lazy("The whole history is exported by staff."))
     headers = {"Content-Disposition": 'attachment; filename="homeostat-history.jsonl"', "Cache-Control": "no-store"}
     return StreamingHttpResponse(_export(), content_type="application/jsonl", headers=headers)
 
@@ -200,6 +201,10 @@ def head(_: str) -> Context:
         "number": number,
         "hash": hash_,
         "verified": walk.number,
-        "found": [f"Link {link}: {text}." for link, text in sorted(walk.found.items())][:20],
+        "found": [_fault(link, text) for link, text in sorted(walk.found.items())][:20],
         "late": waits if waits is not None and now - waits > sealing.SOON else None,
     }
+
+
+def _fault(number: int, text: str) -> str:
+    return gettext("Link %(number)s: %(fault)s.") % {"number": number, "fault": text}

@@ -100,9 +100,10 @@ def no_storm(request: HttpRequest, pk: int) -> HttpResponse:
     try:
         word.say(source, by=person(request).username, reason=reason, for_s=int(length), now=timezone.now())
     except ValueError as error:
-        messages.error(request, f"Not without a reason: {error}.")
+        messages.error(request, gettext("Not without a reason: %(error)s.") % {"error": error})
         return back_to(request, "system")
     except Conflict as error:
         return conflict(request, message=str(error), back=reverse("system"))
-    messages.success(request, f"On your word automation acts on what {source} sees, for {span(int(length))}.")
+    told = gettext("On your word automation acts on what %(source)s sees, for %(time)s.")
+    messages.success(request, told % {"source": source, "time": span(int(length))})
     return back_to(request, "system")

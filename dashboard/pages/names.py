@@ -6,6 +6,8 @@ from django.utils.translation import gettext_noop as _
 
 AUTONOMIES = (_("shadow"), _("approve"), _("auto"))
 SEVERITIES = (_("critical"), _("warning"), _("info"), _("none"))
+NEEDS = (_("all"), _("any"))
+"""How many conditions of a rule have to be bad."""
 STATES = (_("pending"), _("firing"), _("resolved"), _("unknown"), _("ok"), _("bad"), _("recovering"))
 OUTCOMES = (_("open"), _("acted"), _("shadowed"), _("held"), _("attached"), _("nothing"))
 KINDS = (

@@ -47,7 +47,6 @@ class Row:
 class Bar:
     """A share as a bar: from 0 to 100, with the ends of its interval."""
 
-    label: str
     share: Share
 
     @property
@@ -115,8 +114,8 @@ def shown(argument: str) -> Context | None:
     return {
         "playbook": row,
         "words": WORDS[Autonomy(row.autonomy)],
-        "records": [(one, Bar(label="with us", share=one.lift.ours)) for one in trust.records(row)],
-        "alone": Bar(label="alone", share=alone),
+        "records": [(one, Bar(share=one.lift.ours)) for one in trust.records(row)],
+        "alone": Bar(share=alone),
         "proposal": trust.proposal(row, now=timezone.now()),
         "steps": row.steps.order_by("position"),
         "changes": Transition.objects.filter(kind="playbook", object_id=row.pk).order_by("-pk")[:CHANGES_SHOWN],

@@ -7,6 +7,7 @@ from datetime import timedelta
 
 from django.http import HttpRequest, HttpResponse
 from django.utils import timezone
+from django.utils.translation import override
 from django.views.defaults import permission_denied
 
 from dashboard.pages.answers import person
@@ -36,5 +37,6 @@ def _keep(request: HttpRequest, exception: Exception) -> None:
     if lately.filter(at__gt=now - timedelta(minutes=1)).count() >= A_MINUTE:
         return
     path = request.path.replace("\x00", "")[:500]
-    reason = f"{request.method} {path}" + (f": {exception}" if str(exception) else "")
+    with override("en"):  # whatever language the page answers in, history is kept in one
+        reason = f"{request.method} {path}" + (f": {exception}" if str(exception) else "")
     record(user, "refused", now=now, reason=reason, actor=user.username)

@@ -13,6 +13,7 @@ from django.shortcuts import get_object_or_404, redirect
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 from django.views.decorators.http import require_POST
 
 from dashboard.pages.answers import person
@@ -76,7 +77,7 @@ def delete(request: HttpRequest, pk: int) -> HttpResponse:
     by = person(request)
     view = get_object_or_404(SavedView.seen_by(by), pk=pk)
     if view.owner_id != by.pk and not by.is_staff:
-        raise PermissionDenied("Only who saved a view deletes it.")
+        raise PermissionDenied(gettext_lazy("Only who saved a view deletes it."))
     view.delete()
     messages.success(request, _("View “%(name)s” is deleted.") % {"name": view.name})
     return redirect(view.page)
