@@ -13,6 +13,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import pairwise
 from statistics import fmean
 
 Link = tuple[int, int]
@@ -20,6 +21,8 @@ Place = tuple[int, float]
 
 SWEEPS = 12
 SETTLINGS = 10
+BEND = 0.3
+"""The room a link takes where it passes a layer; a node takes 1."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,7 +47,7 @@ class _Graph:
 
 @lru_cache(maxsize=64)
 def layout(nodes: tuple[int, ...], links: tuple[Link, ...]) -> Layout:
-    """nodes: in the order that decides where nothing else does. links: (from, to); `to` goes into a later layer,
+    """nodes: numbers from 0 on, in the order that decides where nothing else does. links: (from, to); `to` goes into a later layer,
     unless the link closes a circle. Links of what is no node, or of a node to itself, are left out."""
     known = set(nodes)
     kept = [link for link in dict.fromkeys(links) if link[0] != link[1] and known.issuperset(link)]
@@ -163,7 +166,7 @@ def _sweep(graph: _Graph) -> None:
 def _crossings(graph: _Graph) -> int:
     """How many pairs of links cross, over all neighbouring layers."""
     total = 0
-    for one, other in zip(graph.order, graph.order[1:], strict=False):
+    for one, other in pairwise(graph.order):
         at = {node: place for place, node in enumerate(other)}
         ends: list[int] = []
         for node in one:
@@ -175,12 +178,12 @@ def _crossings(graph: _Graph) -> int:
 
 
 def _settle(graph: _Graph) -> dict[int, float]:
-    """A row for each node: near the middle of its neighbours, one apart at least, in the order of its layer."""
+    """A row for each node: near the middle of its neighbours, in the order of its layer, with room for each."""
     rows = {node: float(place) for one in graph.order for place, node in enumerate(one)}
     for number in range(SETTLINGS):
         for one in graph.order if number % 2 else graph.order[::-1]:
             wanted = [_middle(graph, node, rows) for node in one]
-            for node, row in zip(one, _apart(wanted), strict=True):
+            for node, row in zip(one, _apart(wanted, [1.0 if node > -1 else BEND for node in one]), strict=True):
                 rows[node] = row
     least = min(rows.values(), default=0.0)
     return {node: round(row - least, 2) for node, row in rows.items()}
@@ -191,15 +194,18 @@ def _middle(graph: _Graph, node: int, rows: Mapping[int, float]) -> float:
     return fmean(beside) if beside else rows[node]
 
 
-def _apart(wanted: Sequence[float]) -> list[float]:
-    """The nearest rows to those wanted that keep the order and are one apart: blocks of equal shift, merged while they
-    overlap (isotonic regression by pooling)."""
-    blocks: list[tuple[float, int]] = []  # mean of what its members would want the first of them to have, and how many
+def _apart(wanted: Sequence[float], sizes: Sequence[float]) -> list[float]:
+    """The nearest rows to those wanted that keep the order and leave each its room: blocks of equal shift, merged while
+    they overlap (isotonic regression by pooling)."""
+    room = [0.0]
+    for one, other in pairwise(sizes):
+        room.append(room[-1] + (one + other) / 2)
+    blocks: list[tuple[float, int]] = []  # the shift its members would like on average, and how many they are
     for at, row in enumerate(wanted):
-        mean, count = row - at, 1
+        mean, count = row - room[at], 1
         while blocks and blocks[-1][0] > mean:
             other, more = blocks.pop()
             mean, count = (mean * count + other * more) / (count + more), count + more
         blocks.append((mean, count))
     shifts = [mean for mean, count in blocks for _ in range(count)]
-    return [shift + at for at, shift in enumerate(shifts)]
+    return [shift + space for shift, space in zip(shifts, room, strict=True)]

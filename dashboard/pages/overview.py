@@ -28,7 +28,7 @@ def overview(request: HttpRequest) -> HttpResponse:
     """`view` is grid or map; `show`, on the map, which part of it. Anything else is taken for the default."""
     with one_look():
         seen = health.everything()
-        context: dict[str, object] = {"page": "overview", "view": "grid", "many": len(seen.services) > servicemap.FEW}
+        context: dict[str, object] = {"page": "overview", "view": "grid"}
         if request.GET.get("view") == "map":
             scopes = servicemap.scopes(seen)
             shown = request.GET.get("show", "")

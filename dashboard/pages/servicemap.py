@@ -115,7 +115,7 @@ def _drawn(seen: health.Seen, scope: str) -> Drawing:
     if scope == TEAMS:
         return _teams(seen)
     affected = affected_by(seen)
-    wanted = _wanted(seen, scope, affected)
+    wanted = _wanted(seen, scope)
     worst = sorted(wanted, key=lambda pk: (wanted[pk], health.ORDER.index(seen.services[pk].state)))
     chosen = set(worst[:NODES])
     nodes = {pk: _spot(one, seen, affected) for pk, one in seen.services.items() if pk in chosen}
@@ -128,12 +128,12 @@ def _drawn(seen: health.Seen, scope: str) -> Drawing:
     return _placed(nodes, links, _said(len(chosen), len(wanted), len(seen.services)), _why_empty(seen, scope))
 
 
-def _wanted(seen: health.Seen, scope: str, affected: Mapping[int, int]) -> dict[int, int]:
+def _wanted(seen: health.Seen, scope: str) -> dict[int, int]:
     """The services of a scope, each with a rank: what it is about comes before what is only beside it."""
     if scope.startswith(TEAM):
         own = {pk for pk, one in seen.services.items() if one.team == scope.removeprefix(TEAM)}
     elif scope == TROUBLE:
-        own = {pk for pk, one in seen.services.items() if one.state not in ("ok", "frozen") or pk in affected}
+        own = {pk for pk, one in seen.services.items() if one.state not in ("ok", "frozen")}
     else:
         own = set(seen.services)
     beside = {other for pk in own for other in seen.needs.get(pk, ())}
@@ -142,15 +142,17 @@ def _wanted(seen: health.Seen, scope: str, affected: Mapping[int, int]) -> dict[
 
 
 def _spot(one: health.Health, seen: health.Seen, affected: Mapping[int, int]) -> Spot:
-    word = state_word(one.state)
+    own = word = state_word(one.state)
     cause = seen.services[affected[one.id]].title if one.id in affected else ""
-    if cause and one.state not in AT_FAULT:
-        word = _("%(state)s, affected by %(cause)s") % {"state": word, "cause": cause}
+    if cause:
+        own = _("%(state)s, affected by %(cause)s") % {"state": own, "cause": cause}
+    if cause and one.state in ("ok", "frozen"):
+        word = _("Affected by %(cause)s") % {"cause": cause}
     return Spot(
         title=one.title,
         tone=one.state,
         word=word,
-        about=f"{one.title}: {word}. {one.because}".strip(),
+        about=f"{one.title}: {own}. {one.because}".strip(),
         href=reverse("service", args=[one.name]),
         affected=bool(cause),
     )
