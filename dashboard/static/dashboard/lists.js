@@ -110,6 +110,9 @@ function offersFor(field) {
 
 document.querySelectorAll("[data-matchers]").forEach(offersFor);
 
+// On a phone the states scroll sideways: the chosen one is in sight.
+document.querySelector(".segments [aria-current]")?.scrollIntoView({ inline: "center", block: "nearest" });
+
 // --- labels ------------------------------------------------------------------------------------------------------------------
 
 document.addEventListener("click", (event) => {
