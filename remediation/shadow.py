@@ -14,6 +14,10 @@ from remediation.states import Verdict
 WATCHED_AT_ONCE = 200
 UNTOUCHED = {"watch_until__isnull": False, "incident__acknowledged_by": None, "incident__taken_by": None}
 """Faults that were watched and that nobody worked on."""
+LASTED = Q(incident__resolved_at__gt=F("watch_until")) | Q(
+    incident__resolved_at=None, incident__judged_at__gte=F("watch_until"), incident__verdict=Verdict.BAD
+)
+"""Of those, what was still there at the end of its window, once nothing says that it healed."""
 
 
 def watch(row: Remediation, *, now: datetime) -> None:
@@ -47,7 +51,5 @@ def healed_alone(playbook: Playbook) -> Share:
     done."""
     watched = playbook.remediations.filter(**UNTOUCHED)
     healed = watched.filter(healed_at__isnull=False).count()
-    later = Q(incident__resolved_at__gt=F("watch_until"))
-    still = Q(incident__resolved_at=None, incident__judged_at__gte=F("watch_until"), incident__verdict=Verdict.BAD)
-    lasting = watched.filter(later | still, healed_at=None).count()
+    lasting = watched.filter(LASTED, healed_at=None).count()
     return Share(hits=healed, n=healed + lasting)

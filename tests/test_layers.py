@@ -12,7 +12,7 @@ STAGES = ("observe", "detect", "decide", "act", "verify")
 
 BASE = {"states", "signals", "conf", "exceptions", "registry"} | {
     *("series", "matchers", "failpoints", "secrets", "doorbell", "texts", "chances", "canonical"),
-    *("redact", "draining"),
+    *("redact", "draining", "elapsed"),
 }
 """Know nothing of models (doorbell: of nothing but Celery and the transaction)."""
 LOOP = {
@@ -25,6 +25,7 @@ LOOP = {
     "opening",
     "turn",
     "deciding",
+    "analytics",
     "breakers",
     "storms",
     "repair",

@@ -43,9 +43,11 @@ class TargetView:
 
 @dataclass(frozen=True, kw_only=True)
 class Blast:
-    """How many of the targets of that role stay healthy at the moment at which the plan touches most."""
+    """Of the `size` targets of that role `available` are well now; `stay` of them the plan leaves alone at the moment
+    at which it touches most."""
 
     stay: int
+    available: int
     size: int
     least: int
 
@@ -205,10 +207,10 @@ def _blast(guards: Sequence[Mapping[str, Any]]) -> tuple[Blast | None, str]:
     if said is None:
         return None, _("Nobody has counted yet.")
     numbers = said.get("numbers") or {}
-    if not {"stay", "size"} <= numbers.keys():
+    if not {"stay", "available", "size"} <= numbers.keys():
         return None, str(said.get("reason", ""))
-    least = int(numbers.get("min_healthy", 0))
-    return Blast(stay=int(numbers["stay"]), size=int(numbers["size"]), least=least), str(said.get("reason", ""))
+    known = {name: int(numbers[name]) for name in ("stay", "available", "size")}
+    return Blast(**known, least=int(numbers.get("min_healthy", 0))), str(said.get("reason", ""))
 
 
 def _barred(row: Remediation) -> list[str]:

@@ -59,7 +59,7 @@ function make(name, attributes) {
 
 function draw(box, { times, values, lower, upper }) {
   const known = [...values, ...lower, ...upper].filter((value) => value !== null && Number.isFinite(value));
-  if (times.length < 2 || !known.length) { charts.delete(box.dataset.spark); box.hidden = true; return; }
+  if (times.length < 2 || !known.length) return;
   const [low, high] = [Math.min(...known), Math.max(...known)];
   const x = (at) => ((at - times[0]) / (times.at(-1) - times[0])) * WIDTH;
   const y = (value) => HEIGHT - PAD - ((value - low) / (high - low || 1)) * (HEIGHT - 2 * PAD);
@@ -80,14 +80,15 @@ function place(box) {
   const picture = charts.get(box.dataset.spark);
   if (!picture) return;
   if (box.firstChild !== picture) box.replaceChildren(picture);
-  box.hidden = false;
+  box.classList.remove("is-empty");
 }
 
 async function load(box) {
   try {
     const answer = await fetch(`${box.dataset.url}?start=${box.dataset.start}`, { headers: { Accept: "application/json" } });
     const found = answer.ok ? await answer.json() : { times: [] };
-    if (found.times?.length) draw(box, found);
+    if (found.times?.length > 1) draw(box, found);
+    else if (!charts.has(box.dataset.spark)) box.classList.add("is-empty");
   } catch { /* the words beside it say the value; the chart comes with the next round */ }
 }
 
