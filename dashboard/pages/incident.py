@@ -2,40 +2,31 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterable
-from datetime import datetime, timedelta
-from typing import Any
+from datetime import datetime
 
 from django.contrib import messages
 from django.contrib.auth.decorators import permission_required
-from django.core.exceptions import BadRequest
 from django.db import transaction
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
 from django.utils import timezone
+from django.utils.translation import gettext as _
 from django.views.decorators.http import require_GET, require_POST
 
 from dashboard.live import publish
 from dashboard.live.fragments import Context, fragment
-from dashboard.pages import plans, rows, story
+from dashboard.pages import charts, ladder, plans, rows, story
 from dashboard.pages.answers import conflict, person
 from dashboard.pages.words import expected, span
 from remediation.decide import takeover
 from remediation.decide.again import was_asked
 from remediation.episodes import close_by_hand
-from remediation.exceptions import Conflict, HomeostatError
-from remediation.history import history
+from remediation.exceptions import Conflict
 from remediation.models import Incident, Note, record
 from remediation.states import IncidentState, Outcome
 
 NOTE_LENGTH = 4000
-LEAD_IN = (timedelta(minutes=5), timedelta(minutes=30))
-"""What came before is shown for as long as it has lasted, but at least and at most this."""
-
-TAIL = timedelta(minutes=2)
-LONGEST_S = 31 * 86400
 
 
 def incident(request: HttpRequest, pk: int) -> HttpResponse:
@@ -44,8 +35,7 @@ def incident(request: HttpRequest, pk: int) -> HttpResponse:
     context = {
         "page": "incidents",
         "incident": row,
-        "start": (row.opened_at - min(max(row.until(now) - row.opened_at, LEAD_IN[0]), LEAD_IN[1])).timestamp(),
-        "end": (row.resolved_at + TAIL).timestamp() if row.resolved_at else 0,
+        "of_states": charts.is_of_alerts(row.rule_version.as_rule()),
         "query": row.rule_version.body.get("query", ""),
         "judged_by": row.rule_version.as_rule(),
         "now": now,
@@ -93,6 +83,13 @@ def repair(argument: str) -> Context | None:
     return {"incident": row, "plans": views, "decision": decision, "nothing": nothing, "asked_again": asked_again}
 
 
+@fragment("incident-ladder", "incident/_ladder.html", topics=("incident:{}",), every_s=5)
+def rungs(argument: str) -> Context | None:
+    """The playbook's steps in order, and which of them it has come to."""
+    row = _found(argument)
+    return None if row is None else {"incident": row, "ladder": ladder.of_incident(row)}
+
+
 @fragment("incident-story", "incident/_story.html", topics=("incident:{}",), every_s=2)
 def told(argument: str) -> Context | None:
     row = _found(argument)
@@ -103,43 +100,12 @@ def told(argument: str) -> Context | None:
 def series(request: HttpRequest, pk: int) -> JsonResponse:
     """The samples of the series that fired, what was expected of them, and what happened meanwhile."""
     row = get_object_or_404(Incident.objects.select_related("rule_version"), pk=pk)
-    start, end = _range(request)
-    answer: dict[str, Any] = {"open": row.open, "now": timezone.now().timestamp(), "markers": _markers(row)}
-    try:
-        found = history(row.rule_version.as_rule(), fingerprint=row.fingerprint, start=start, end=end)
-    except HomeostatError as error:
-        return JsonResponse(answer | {"error": str(error), "times": []})
-    return JsonResponse(
-        answer
-        | {
-            "times": list(found.times),
-            "values": _finite(found.values),
-            "lower": _finite(found.lower),
-            "upper": _finite(found.upper),
-            "note": found.note,
-        }
-    )
-
-
-def _range(request: HttpRequest) -> tuple[float, float]:
-    try:
-        start = float(request.GET.get("start", "nan"))
-        end = float(request.GET.get("end") or timezone.now().timestamp())
-    except ValueError:
-        raise BadRequest("start and end are seconds since the epoch") from None
-    if not (math.isfinite(start) and math.isfinite(end) and 0 < end - start <= LONGEST_S):
-        raise BadRequest("start must lie before end, at most 31 days")
-    return start, end
-
-
-def _finite(values: Iterable[float | None]) -> list[float | None]:
-    """JSON knows neither NaN nor infinity; the chart leaves a gap for both."""
-    return [value if value is not None and math.isfinite(value) else None for value in values]
-
-
-def _markers(row: Incident) -> list[dict[str, Any]]:
-    remediations = {one.pk: one for one in row.remediations.all()}
-    return story.markers(row.transitions.all(), remediations)
+    now = timezone.now()
+    wanted = charts.asked_range(request.GET, now=now, incident=row)
+    chart = charts.of_incident(row, wanted, now=now)
+    newest, step = request.GET.get("after", ""), request.GET.get("step", "")
+    told = charts.answer(chart, live=row.open, now=now, after=newest, step=step)
+    return JsonResponse(told, headers={"Cache-Control": "no-store"})
 
 
 @require_POST
@@ -148,7 +114,7 @@ def acknowledge(request: HttpRequest, pk: int) -> HttpResponse:
     """Say that somebody looks at it. It changes nothing of what is done automatically."""
     row = get_object_or_404(Incident, pk=pk)
     if not _acknowledge(row, by=person(request).username, user_id=person(request).pk, now=timezone.now()):
-        messages.info(request, "It was acknowledged already, or it is over.")
+        messages.info(request, _("It was acknowledged already, or it is over."))
     return redirect("incident", pk=pk)
 
 
@@ -180,7 +146,7 @@ def note(request: HttpRequest, pk: int) -> HttpResponse:
     row = get_object_or_404(Incident, pk=pk)
     text = request.POST.get("text", "").strip().replace("\x00", "")[:NOTE_LENGTH]
     if not text:
-        messages.error(request, "The note was empty, so nothing was kept.")
+        messages.error(request, _("The note was empty, so nothing was kept."))
     else:
         Note.objects.create(incident=row, author=person(request).username, text=text, at=timezone.now())
         publish.announce("incident", row.pk, incident=row.pk, service=row.service_id)

@@ -2,51 +2,26 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from datetime import datetime
-
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, render
 from django.utils import timezone
 
 from dashboard.live.fragments import Context, fragment
-from dashboard.pages import health, rows
-from dashboard.pages.words import expected
-from remediation import matchers
-from remediation.exceptions import MatcherError
-from remediation.models import Freeze, Incident, Rule, SeriesState, Service
+from dashboard.pages import by_itself, health, rows, service_charts, strips, watching
+from dashboard.pages.words import span
+from remediation.decide import takeover
+from remediation.models import Freeze, Incident, Service
 from remediation.states import IncidentState
 
 OPEN = 30
 RECENT = 10
-SERIES_PER_RULE = 20
-
-
-@dataclass(frozen=True, kw_only=True)
-class Series:
-    state: SeriesState
-    expected: str
-
-    @property
-    def shown(self) -> str:
-        """Unknown wins over the phase that is held meanwhile."""
-        return "unknown" if self.state.verdict == "unknown" else self.state.phase
-
-
-@dataclass(frozen=True, kw_only=True)
-class Watched:
-    """A rule, and the series of it that belong to the service."""
-
-    rule: Rule
-    blind: str
-    series: list[Series]
-    more: int
 
 
 def service(request: HttpRequest, name: str) -> HttpResponse:
     row = get_object_or_404(Service, name=name)
-    return render(request, "service/index.html", {"page": "overview", "service": row})
+    shown = service_charts.panels(row, request.GET.get("charts", ""))
+    return render(request, "service/index.html", {"page": "overview", "service": row, "charts": shown})
 
 
 def _found(argument: str) -> Service | None:
@@ -63,46 +38,40 @@ def head(argument: str) -> Context | None:
     return {
         "service": row,
         "health": known[row.pk],
+        "automation": by_itself.automation_of(row, now=now, serving=_serving(row)),
         "needs": [known[other] for other in row.depends_on.values_list("pk", flat=True) if other in known],
         "needed_by": [known[other] for other in row.dependants.values_list("pk", flat=True) if other in known],
+        "strip": strips.strips().get(row.pk),
         "freezes": list(Freeze.active(now=now, anywhere=True).filter(service=row)),
+    }
+
+
+def _serving(row: Service) -> list[by_itself.Serving]:
+    return by_itself.serving(row, [(rule, dict(state.labels)) for rule, state in watching.worst_first(row)])
+
+
+@fragment("service-hand", "service/_hand.html", topics=("service:{}", "catalogue", "playbook"), every_s=5)
+def by_hand(argument: str) -> Context | None:
+    """What is done about it by playbooks, and what a person may do."""
+    row = _found(argument)
+    if row is None:
+        return None
+    now = timezone.now()
+    open_now = Incident.objects.filter(service=row).exclude(state=IncidentState.RESOLVED)
+    shown = open_now.select_related("rule", "taken_by").order_by("-opened_at")[:OPEN]
+    return {
+        "service": row,
+        "serving": _serving(row),
+        "open": [(one, takeover.holder(one, now=now)) for one in shown],
+        "lengths": [(seconds, span(seconds)) for seconds in takeover.LENGTHS_S],
+        "off": list(row.targets.exclude(automation_off="").order_by("name")),
     }
 
 
 @fragment("service-rules", "service/_rules.html", topics=("service:{}",), every_s=5)
 def watched(argument: str) -> Context | None:
     row = _found(argument)
-    return None if row is None else {"service": row, "watched": _watched(row, timezone.now())}
-
-
-def _watched(row: Service, now: datetime) -> list[Watched]:
-    own = Rule.objects.filter(enabled=True, service=row).select_related("status")
-    loose = Rule.objects.filter(enabled=True, service=None).select_related("status")
-    by_rule: dict[int, list[SeriesState]] = {rule.pk: [] for rule in [*own, *loose]}
-    states = SeriesState.objects.filter(rule_id__in=by_rule).order_by("rule_id", "fingerprint")
-    labels = {rule.pk: rule.labels for rule in loose}
-    for state in states[: health.SERIES_LIMIT]:
-        if state.rule_id not in labels or _fits(row, {**state.labels, **labels[state.rule_id]}):
-            by_rule[state.rule_id].append(state)
-    shown = [*own, *(rule for rule in loose if by_rule[rule.pk])]
-    return [_one(rule, by_rule[rule.pk], now) for rule in shown]
-
-
-def _fits(row: Service, labels: dict[str, str]) -> bool:
-    try:
-        return matchers.matches(row.matcher_text, labels)
-    except MatcherError:
-        return False
-
-
-def _one(rule: Rule, states: list[SeriesState], now: datetime) -> Watched:
-    worst_first = sorted(states, key=lambda state: (state.phase == "ok" and state.verdict == "ok", state.fingerprint))
-    series = [
-        Series(state=state, expected=expected(state.lower, state.upper)) for state in worst_first[:SERIES_PER_RULE]
-    ]
-    return Watched(
-        rule=rule, blind=health.blindness(rule, now), series=series, more=max(0, len(states) - SERIES_PER_RULE)
-    )
+    return None if row is None else {"service": row, "watched": watching.watched(row, timezone.now())}
 
 
 @fragment("service-targets", "service/_targets.html", topics=("service:{}",), every_s=5)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
@@ -22,6 +22,9 @@ EFFECT_SEEN = frozenset({R.VERIFYING, R.FAILED, R.UNKNOWN})
 
 ELSEWHERE = frozenset({"digest", "key", "output", "good", "looks"})
 """Facts of a transition that say nothing to people, or that the story shows in a better form."""
+
+ASKED = frozenset({R.GATED, R.AWAITING_APPROVAL, R.READY, R.EXECUTING})
+"""Guards are asked on the way into these; their last answers are told at the last of them."""
 
 PLACE = re.compile(r"\{[a-z]+\}")
 
@@ -44,6 +47,10 @@ class Entry:
     href: str = ""
     subject: str = ""
     note: bool = False
+    guards: Sequence[Mapping[str, Any]] = ()
+    """What each guard said last, at the line where it was asked."""
+    considered: Sequence[str] = ()
+    """The playbooks that a decision looked at."""
 
 
 def sentence(row: Transition, remediation: Remediation | None) -> str:
@@ -78,11 +85,20 @@ def _filled(text: str, values: Mapping[str, str]) -> str:
 def of_incident(incident: Incident) -> list[Entry]:
     """The whole story of an incident, oldest first."""
     remediations = {row.pk: row for row in incident.remediations.all()}
+    decision = getattr(incident, "decision", None)
     entries: list[Entry] = []
     shown: set[int] = set()
-    for row in incident.transitions.all():
+    rows = list(incident.transitions.all())
+    asked = {row.object_id: row.pk for row in rows if row.kind == "remediation" and row.to_state in ASKED}
+    decided = next((row.pk for row in reversed(rows) if row.to_state.startswith("decided:")), None)
+    for row in rows:
         remediation = remediations.get(row.object_id) if row.kind == "remediation" else None
-        entries.append(_entry(row, remediation, shown))
+        entry = _entry(row, remediation, shown)
+        if remediation and asked.get(remediation.pk) == row.pk:
+            entry = replace(entry, guards=[one for one in remediation.guards if isinstance(one, Mapping)])
+        if decision and row.pk == decided:
+            entry = replace(entry, considered=[str(line) for line in decision.body.get("playbooks") or ()])
+        entries.append(entry)
     entries += [_of_note(note) for note in incident.notes.all()]
     return sorted(entries, key=lambda entry: entry.at)
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from datetime import timedelta
-from typing import Any
 
 import pytest
 from django.db import connection
@@ -12,11 +11,9 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
-from dashboard.pages import health, incident, plans
+from dashboard.pages import health, plans
 from dashboard.templatetags.homeostat import ago
 from remediation.decide import freeze
-from remediation.exceptions import ObserveError
-from remediation.history import History
 from remediation.models import Freeze, Heartbeat, Incident, Note, RuleStatus, Service, Transition, record
 from remediation.states import RemediationState
 from tests.dashboard import factories
@@ -298,35 +295,6 @@ def test_an_empty_note_is_not_kept(approver: Client) -> None:
     row = factories.an_incident(factories.a_rule(factories.a_service("web")))
     assert approver.post(f"/incidents/{row.pk}/notes/", {"text": "  "}).status_code == 302
     assert not Note.objects.exists()
-
-
-def test_the_chart_has_samples_band_and_markers(approver: Client, monkeypatch: pytest.MonkeyPatch) -> None:
-    row = factories.an_incident(factories.a_rule(factories.a_service("web")))
-    seen: dict[str, Any] = {}
-
-    def history(rule: object, **asked: Any) -> History:
-        seen.update(asked)
-        return History(
-            times=[1.0, 2.0], values=[0.1, float("nan")], lower=[None, None], upper=[0.5, float("inf")], note=""
-        )
-
-    monkeypatch.setattr(incident, "history", history)
-    answer = approver.get(f"/incidents/{row.pk}/series.json?start=1&end=2").json()
-    assert seen == {"fingerprint": row.fingerprint, "start": 1.0, "end": 2.0}
-    assert answer["values"] == [0.1, None]
-    assert answer["upper"] == [0.5, None]
-    assert [mark["state"] for mark in answer["markers"]] == ["Pending", "Firing"]
-
-
-def test_a_chart_that_cannot_be_had_says_so(approver: Client, monkeypatch: pytest.MonkeyPatch) -> None:
-    row = factories.an_incident(factories.a_rule(factories.a_service("web")))
-
-    def history(rule: object, **asked: Any) -> History:
-        raise ObserveError("main does not answer: connection refused")
-
-    monkeypatch.setattr(incident, "history", history)
-    answer = approver.get(f"/incidents/{row.pk}/series.json?start=1&end=2").json()
-    assert answer["error"] == "main does not answer: connection refused"
 
 
 @pytest.mark.parametrize("query", ["", "start=x&end=2", "start=5&end=2", "start=0&end=99999999", "start=nan&end=inf"])

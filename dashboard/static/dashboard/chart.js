@@ -1,243 +1,232 @@
-// The chart of an incident: the very series that fired, what was expected of it, and a line for every transition.
-import { clockTime } from "./time.js";
+// Charts ([data-chart]): one series each, what was expected of it, how it stood, and a line for everything that happened.
+// Drag to zoom, double click or the button to go back, arrow keys to read; what is new is appended while it is open.
+import { options, readOut, sayFor } from "./chart-draw.js";
 
-const REFRESH_MS = 4000, OVERLAP_S = 60;
-const box = document.querySelector("[data-chart]");
-const legend = document.querySelector("[data-legend]");
-const colour = (name) => getComputedStyle(document.documentElement).getPropertyValue(`--${name}`).trim();
+const said = new Map([...document.querySelectorAll("template[data-chart-words]")].flatMap((list) =>
+  [...list.content.querySelectorAll("[data-word]")].map((item) => [item.dataset.word, item.textContent])));
+const say = sayFor(said);
+const NAMES = ["times", "values", "lower", "upper"];
+const LEAST_MS = 2000, MARGIN = "200px", ZOOM_LEAST_S = 20;
 
-let plot = null, range = "incident", series = null, markers = [], busy = false, open = false;
-
-function figures(value) {
-  if (value === null || value === undefined) return "–";
-  const size = Math.abs(value);
-  for (const [limit, unit] of [[1e12, "T"], [1e9, "G"], [1e6, "M"], [1e4, "k"]]) {
-    if (size >= limit) return `${(value / ({ T: 1e12, G: 1e9, M: 1e6, k: 1e3 })[unit]).toPrecision(3)} ${unit}`;
-  }
-  return size && size < 1e-3 ? value.toExponential(1) : String(Number(value.toPrecision(4)));
-}
-
-function bounds(now) {
-  const end = Number(box.dataset.end) || now;
-  if (range === "incident") return [Number(box.dataset.start), end];
-  return [end - Number(range), end];
-}
-
-function note(text) {
-  const line = document.createElement("p");
-  line.className = "chart-note muted";
-  line.textContent = text;
-  plot?.destroy();
-  plot = null;
-  box.replaceChildren(line);
-}
-
-// --- the parts of the picture -------------------------------------------------------------------------------------------
-
-function drawMarkers(chart) {
-  const { ctx, bbox } = chart;
-  const ratio = devicePixelRatio;
-  ctx.save();
-  for (const mark of markers) {
-    const x = Math.round(chart.valToPos(mark.at, "x", true));
-    if (x < bbox.left || x > bbox.left + bbox.width) continue;
-    ctx.strokeStyle = ctx.fillStyle = colour(mark.tone === "note" ? "off" : mark.tone) || colour("muted");
-    ctx.lineWidth = ratio;
-    ctx.setLineDash(mark.tone === "note" ? [2 * ratio, 3 * ratio] : []);
-    ctx.globalAlpha = 0.75;
-    ctx.beginPath();
-    ctx.moveTo(x, bbox.top);
-    ctx.lineTo(x, bbox.top + bbox.height);
-    ctx.stroke();
-    ctx.globalAlpha = 1;
-    ctx.setLineDash([]);
-    shape(ctx, mark.tone, x, bbox.top - 8 * ratio, 5 * ratio);
-  }
-  ctx.restore();
-}
-
-// The same shapes as the badges, small: colour is never alone.
-function shape(ctx, tone, x, y, size) {
-  ctx.beginPath();
-  if (tone === "firing") { ctx.moveTo(x, y - size); ctx.lineTo(x + size, y + size); ctx.lineTo(x - size, y + size); ctx.closePath(); }
-  else if (tone === "repairing") { ctx.moveTo(x, y - size); ctx.lineTo(x + size, y); ctx.lineTo(x, y + size); ctx.lineTo(x - size, y); ctx.closePath(); }
-  else if (tone === "pending") { ctx.arc(x, y, size, -Math.PI / 2, Math.PI / 2); ctx.closePath(); ctx.fill(); ctx.beginPath(); ctx.arc(x, y, size - 0.5, 0, 2 * Math.PI); ctx.stroke(); return; }
-  else if (tone === "ok") ctx.arc(x, y, size, 0, 2 * Math.PI);
-  else ctx.rect(x - size * 0.7, y - size * 0.7, size * 1.4, size * 1.4);
-  ctx.fill();
-}
-
-function tip(chart) {
-  const tipBox = document.createElement("div");
-  tipBox.className = "chart-tip";
-  tipBox.hidden = true;
-  chart.over.append(tipBox);
-  chart.over.addEventListener("mouseleave", () => { tipBox.hidden = true; });
-  return (index, left, top) => {
-    const near = markers.filter((mark) => Math.abs(chart.valToPos(mark.at, "x") - left) < 6);
-    if (index === null || index === undefined) { tipBox.hidden = true; return; }
-    const [times, values, lower, upper] = chart.data;
-    const lines = [document.createElement("b")];
-    lines[0].textContent = `${figures(values[index])} `;
-    const when = document.createElement("span");
-    when.className = "muted";
-    when.textContent = clockTime(new Date(times[index] * 1000));
-    lines.push(when);
-    const expected = document.createElement("div");
-    expected.className = "muted";
-    if (lower[index] !== null || upper[index] !== null) expected.textContent = `expected ${bandText(lower[index], upper[index])}`;
-    lines.push(expected);
-    for (const mark of near.slice(0, 4)) {
-      const line = document.createElement("div");
-      line.textContent = `${clockTime(new Date(mark.at * 1000))} ${mark.text}`;
-      lines.push(line);
+class Chart {
+  constructor(box) {
+    this.box = box;
+    this.panel = box.closest("[data-chart-panel]") ?? box.parentElement;
+    this.legend = this.panel.querySelector("[data-legend]");
+    this.back = this.panel.querySelector("[data-zoom-out]");
+    this.aloud = this.panel.querySelector("[data-chart-aloud]");
+    this.range = box.dataset.range ?? "";
+    this.zoomed = this.found = this.plot = null;
+    this.busy = this.seen = false;
+    this.dueAt = 0;
+    this.say = say;
+    box.addEventListener("keydown", (event) => this.key(event));
+    this.back?.addEventListener("click", () => this.reset());
+    for (const button of this.panel.querySelectorAll("[data-range]")) {
+      if (button !== box) button.addEventListener("click", () => this.choose(button.dataset.range));
     }
-    tipBox.replaceChildren(...lines);
-    tipBox.hidden = false;
-    const width = tipBox.offsetWidth;
-    tipBox.style.transform = `translate(${left + width + 24 > chart.over.clientWidth ? left - width - 12 : left + 14}px, ${Math.max(0, top - 20)}px)`;
-  };
-}
+    new ResizeObserver(() => this.plot?.setSize({ width: box.clientWidth, height: box.clientHeight })).observe(box);
+  }
 
-function bandText(lower, upper) {
-  if (lower !== null && upper !== null) return lower === upper ? figures(lower) : `${figures(lower)} to ${figures(upper)}`;
-  return lower !== null ? `at least ${figures(lower)}` : `at most ${figures(upper)}`;
-}
+  // --- what is asked for ----------------------------------------------------------------------------------------------
 
-function options() {
-  let move = () => {};
-  const axis = { stroke: colour("muted"), grid: { stroke: colour("grid"), width: 1 }, ticks: { show: false }, font: "11px system-ui, sans-serif" };
-  const edge = { stroke: colour("accent"), width: 1, dash: [4, 4], points: { show: false }, spanGaps: true };
-  return {
-    width: box.clientWidth,
-    height: box.clientHeight,
-    padding: [18, 8, 0, 0],
-    legend: { show: false },
-    cursor: { y: false, points: { size: 7 }, drag: { x: true, y: false } },
-    scales: { x: { time: true }, y: { range: frameY } },
-    axes: [
-      { ...axis, size: 28, space: 70, values: timeTicks },
-      { ...axis, size: 54, values: (_, ticks) => ticks.map(figures) },
-    ],
-    series: [
-      {},
-      { stroke: colour("accent"), width: 2, points: { show: lonely, size: 5 }, spanGaps: false },
-      edge,
-      { ...edge },
-    ],
-    bands: [{ series: [3, 2], fill: colour("band") }],
-    hooks: {
-      draw: [drawMarkers],
-      ready: [(chart) => { move = tip(chart); }],
-      setCursor: [(chart) => move(chart.cursor.idx, chart.cursor.left, chart.cursor.top)],
-    },
-  };
-}
+  query(tail) {
+    if (this.zoomed) return { start: this.zoomed[0], end: this.zoomed[1] };
+    if (!this.range) return { start: this.box.dataset.start, end: this.box.dataset.end };
+    const after = tail && this.found?.times.length ? { after: this.found.times.at(-1), step: this.found.step } : {};
+    return { range: this.range, ...after };
+  }
 
-// A sample between two gaps would be invisible as a line.
-function lonely(chart) {
-  return chart.data[0].length < 40;
-}
+  choose(range) {
+    this.range = range;
+    for (const button of this.panel.querySelectorAll("button[data-range]")) {
+      button.setAttribute("aria-pressed", String(button.dataset.range === range));
+    }
+    this.reset();
+  }
 
-function timeTicks(chart, ticks) {
-  const long = chart.scales.x.max - chart.scales.x.min > 86400 * 1.5;
-  const format = new Intl.DateTimeFormat(undefined, long ? { month: "short", day: "numeric", hour: "2-digit", hourCycle: "h23" } : { hour: "2-digit", minute: "2-digit", hourCycle: "h23" });
-  const fine = !long && chart.scales.x.max - chart.scales.x.min < 300;
-  return ticks.map((tick) => (fine ? clockTime(new Date(tick * 1000)) : format.format(new Date(tick * 1000))));
-}
+  zoom(from, to) {
+    if (to - from < ZOOM_LEAST_S) { const middle = (from + to) / 2; from = middle - ZOOM_LEAST_S / 2; to = middle + ZOOM_LEAST_S / 2; }
+    this.zoomed = [from, to];
+    if (this.back) this.back.hidden = false;
+    if (this.found) Object.assign(this.found, { start: from, end: to });
+    this.redraw();
+    this.load();
+  }
 
-// Room above and below, and a flat line in the middle instead of on the edge. Zero stays in sight when it is near.
-function frameY(chart, low, high) {
-  if (low === null || high === null) return [0, 1];
-  const room = (high - low || Math.abs(high) || 1) * 0.12;
-  const bottom = low >= 0 && low - room < (high - low) * 0.25 ? Math.min(0, low) - (low === 0 ? room * 0.2 : 0) : low - room;
-  return [bottom, high + room];
-}
+  reset() {
+    if (this.back) this.back.hidden = true;
+    this.zoomed = null;
+    this.found = null;
+    this.load();
+  }
 
-// --- what is shown ------------------------------------------------------------------------------------------------------
+  async load(tail = false) {
+    if (this.busy) { this.again = !tail; return; }
+    this.busy = true;
+    const asked = JSON.stringify([this.range, this.zoomed]);
+    try {
+      const answer = await fetch(`${this.box.dataset.url}?${new URLSearchParams(this.query(tail))}`, { redirect: "manual" });
+      if (!answer.ok) throw new Error(answer.status ? say("answered", { status: answer.status }) : say("sign-in"));
+      const next = await answer.json();
+      if (asked === JSON.stringify([this.range, this.zoomed])) this.take(next);
+    } catch (error) {
+      if (!this.found) this.note(say("no-chart", { why: error.message }));
+    } finally {
+      this.busy = false;
+      this.dueAt = Date.now() + Math.max(LEAST_MS, 1000 * (this.found?.again_s ?? 4));
+      if (this.again) { this.again = false; this.load(); }
+    }
+  }
 
-function draw() {
-  const data = [series.times, series.values, series.lower, series.upper];
-  if (plot) { plot.setData(data); return; }
-  box.replaceChildren();
-  plot = new uPlot(options(), data, box);
-  box.setAttribute("role", "img");
-  sayLegend();
-}
+  take(next) {
+    this.sayState(next.state);
+    if (next.error) { if (!this.found?.times.length) this.note(say("no-chart", { why: next.error })); return; }
+    if (next.whole === false && this.found) this.merge(next);
+    else this.found = next;
+    this.found.stretches ??= [];
+    if (this.found.kind === "states") this.spread();
+    if (!this.found.times.length) this.note(next.note || say("no-samples"));
+    else this.draw();
+  }
 
-function sayLegend() {
-  const has = (list) => list.some((value) => value !== null);
-  const keys = [["", "measured"]];
-  if (has(series.lower) || has(series.upper)) keys.push(has(series.lower) && has(series.upper) ? ["key-band", "expected band"] : ["key-line", "threshold"]);
-  if (markers.length) keys.push(["key-mark", `${markers.length} events`]);
-  legend.replaceChildren(...keys.map(([kind, text]) => {
-    const item = document.createElement("span");
-    const key = document.createElement("i");
-    if (kind) key.className = kind;
-    item.append(key, text);
-    return item;
-  }));
-  const last = [...series.values].reverse().find((value) => value !== null);
-  box.setAttribute("aria-label", `Chart of the series: last value ${figures(last)}, ${markers.length} events marked. The story tells the same in words.`);
-}
+  merge(next) {
+    const from = this.found.times.findIndex((time) => time >= next.times[0]);
+    const keep = from < 0 ? this.found.times.length : from;
+    const gone = Math.max(0, this.found.times.findIndex((time) => time >= next.start));
+    const joined = Object.fromEntries(NAMES.map((name) => [name, [...this.found[name].slice(0, keep), ...next[name]].slice(gone)]));
+    this.found = { ...next, ...joined };
+  }
 
-function merge(tail) {
-  const from = series.times.findIndex((time) => time >= tail.times[0]);
-  const keep = from < 0 ? series.times.length : from;
-  const [start] = bounds(tail.now);
-  const first = range === "incident" ? 0 : Math.max(0, series.times.findIndex((time) => time >= start));
-  for (const name of ["times", "values", "lower", "upper"]) {
-    series[name] = [...series[name].slice(0, keep), ...tail[name]].slice(first);
+  // States have no samples: a grid, so that the cursor has something to stand on.
+  spread() {
+    const { start, end } = this.found;
+    this.found.times = Array.from({ length: 241 }, (_, at) => start + ((end - start) * at) / 240);
+    for (const name of NAMES.slice(1)) this.found[name] = this.found.times.map(() => null);
+  }
+
+  // --- what is shown --------------------------------------------------------------------------------------------------
+
+  draw() {
+    const data = NAMES.map((name) => this.found[name]);
+    if (this.plot) this.plot.setData(data);
+    else {
+      this.box.replaceChildren();
+      this.plot = new uPlot(options(this), data, this.box);
+    }
+    this.box.dataset.drawn = String(this.found.times.length);
+    this.sayLegend();
+  }
+
+  redraw() {
+    this.plot?.destroy();
+    this.plot = null;
+    if (this.found?.times.length) this.draw();
+  }
+
+  note(text) {
+    const line = document.createElement("p");
+    line.className = "chart-note muted";
+    line.textContent = text;
+    this.plot?.destroy();
+    this.plot = null;
+    this.box.replaceChildren(line);
+  }
+
+  sayLegend() {
+    const { values, lower, upper, markers, kind } = this.found;
+    const has = (list) => list.some((value) => value !== null);
+    const keys = kind === "states" ? [] : [["", say("measured")]];
+    if (has(lower) || has(upper)) keys.push(has(lower) && has(upper) ? ["key-band", say("band")] : ["key-line", say("threshold")]);
+    if (markers.length) keys.push(["key-mark", say(markers.length === 1 ? "event" : "events", { n: markers.length })]);
+    this.legend?.replaceChildren(...keys.map(([name, text]) => {
+      const item = document.createElement("span");
+      const key = document.createElement("i");
+      if (name) key.className = name;
+      item.append(key, text);
+      return item;
+    }));
+    const last = [...values].reverse().find((value) => value !== null);
+    const what = this.box.dataset.about ?? "";
+    const label = kind === "states" ? say("label-states", { what, n: markers.length }) : say("label", { what, value: readOut.figures(last), n: markers.length });
+    if (this.box.getAttribute("aria-label") !== label) this.box.setAttribute("aria-label", label);
+  }
+
+  sayState(state) {
+    const place = this.panel.querySelector("[data-chart-state]");
+    if (!state || !place) return;
+    const value = this.panel.querySelector("[data-chart-value]");
+    if (value) value.textContent = state.value;
+    const band = this.panel.querySelector("[data-chart-expected]");
+    if (band) band.textContent = state.expected ? say("expected", { band: state.expected }) : "";
+    if (place.dataset.chartState === `${state.tone} ${state.word}`) return;
+    place.dataset.chartState = `${state.tone} ${state.word}`;
+    const badge = place.querySelector(".state");
+    badge.className = `state is-${state.tone}`;
+    badge.lastChild.textContent = state.word;
+    const use = badge.querySelector("use");
+    use.setAttribute("href", use.getAttribute("href").replace(/#.*$/, `#${state.tone}`));
+  }
+
+  // --- by keyboard ----------------------------------------------------------------------------------------------------
+
+  key(event) {
+    if (!this.plot || event.target !== this.box || event.ctrlKey || event.metaKey || event.altKey) return;
+    const last = this.found.times.length - 1, at = this.plot.cursor.idx ?? last;
+    const moves = { ArrowLeft: at - 1, ArrowRight: at + 1, Home: 0, End: last, PageUp: at - 20, PageDown: at + 20 };
+    if (event.key in moves) this.stand(event.shiftKey && event.key.startsWith("Arrow") ? this.nextMark(at, event.key === "ArrowLeft") : moves[event.key]);
+    else if (event.key === "Escape") { this.plot.setCursor({ left: -10, top: -10 }); if (this.zoomed) this.reset(); }
+    else if (event.key === "+") { const time = this.found.times[at], far = (this.found.end - this.found.start) / 4; this.zoom(time - far, time + far); }
+    else return;
+    event.preventDefault();
+    event.stopPropagation();
+  }
+
+  stand(index) {
+    const at = Math.min(this.found.times.length - 1, Math.max(0, index));
+    const value = this.found.values[at];
+    const top = value === null ? this.plot.over.clientHeight / 2 : this.plot.valToPos(value, "y");
+    this.plot.setCursor({ left: this.plot.valToPos(this.found.times[at], "x"), top });
+    if (this.aloud) this.aloud.textContent = readOut.lines(this, at, this.plot.valToPos(this.found.times[at], "x")).join(". ");
+  }
+
+  // With Shift: from one thing that happened to the next.
+  nextMark(at, backwards) {
+    const time = this.found.times[at];
+    const marks = this.found.markers.map((mark) => this.plot.valToIdx(mark.at)).filter((index) => (backwards ? index < at : index > at));
+    return marks.length ? (backwards ? Math.max(...marks) : Math.min(...marks)) : this.plot.valToIdx(time);
   }
 }
 
-async function load(tailOnly = false) {
-  if (busy) return;
-  busy = true;
-  try {
-    const [start, end] = bounds(Date.now() / 1000);
-    const from = tailOnly && series?.times.length ? Math.max(start, series.times.at(-1) - OVERLAP_S) : start;
-    const asked = range;
-    const answer = await fetch(`${box.dataset.url}?start=${from}&end=${end}`, { redirect: "manual" });
-    if (!answer.ok) throw new Error(`the server answered ${answer.status || "with the sign-in"}`);
-    const found = await answer.json();
-    if (asked !== range) return;
-    ({ markers, open } = found);
-    if (found.error) { if (!series?.times.length) note(`No chart: ${found.error}`); return; }
-    if (tailOnly && series?.times.length && found.times.length) merge(found);
-    else if (!tailOnly || !series?.times.length) series = found;
-    if (!series.times.length) note(found.note || "No samples of this series in this range.");
-    else draw();
-  } catch (error) {
-    if (!series?.times.length) note(`No chart: ${error.message}.`);
-  } finally {
-    busy = false;
+const charts = [...document.querySelectorAll("[data-chart]")].map((box) => new Chart(box));
+
+function start() {
+  const eyes = new IntersectionObserver((entries) => {
+    for (const entry of entries) {
+      const chart = charts.find((one) => one.box === entry.target);
+      chart.seen = entry.isIntersecting;
+      if (chart.seen && !chart.found && !chart.busy) chart.load();
+    }
+  }, { rootMargin: MARGIN });
+  for (const chart of charts) {
+    if ("lazy" in chart.box.dataset) eyes.observe(chart.box);
+    else { chart.seen = true; chart.load(); }
   }
 }
 
-function redraw() {
-  if (!plot) return;
-  plot.destroy();
-  plot = null;
-  draw();
-}
-
-if (box) {
-  addEventListener("DOMContentLoaded", () => load(), { once: true });
-  if (document.readyState !== "loading") load();
-  setInterval(() => { if (open && !document.hidden) load(true); }, REFRESH_MS);
+if (charts.length) {
+  if (document.readyState === "complete" || window.uPlot) start();
+  else addEventListener("DOMContentLoaded", start, { once: true });
+  setInterval(() => {
+    for (const chart of charts) {
+      if (chart.found?.open && chart.seen && !chart.zoomed && !document.hidden && Date.now() >= chart.dueAt) chart.load(true);
+    }
+  }, 1000);
   // The incident may have changed its state: markers, and the end of the range.
-  document.addEventListener("live:shown", (event) => { if (event.target.dataset.live?.startsWith("incident-story")) load(true); });
-  matchMedia("(prefers-color-scheme: dark)").addEventListener("change", redraw);
-  new ResizeObserver(() => plot?.setSize({ width: box.clientWidth, height: box.clientHeight })).observe(box);
-  for (const button of document.querySelectorAll("[data-range]")) {
-    button.addEventListener("click", () => {
-      range = button.dataset.range;
-      for (const other of document.querySelectorAll("[data-range]")) other.setAttribute("aria-pressed", String(other === button));
-      series = null;
-      plot?.destroy();
-      plot = null;
-      load();
-    });
-  }
+  document.addEventListener("live:shown", (event) => {
+    if (event.target.dataset.live?.startsWith("incident-story")) charts.forEach((chart) => { if (!chart.zoomed) chart.load(true); });
+  });
+  const recolour = () => charts.forEach((chart) => chart.redraw());
+  matchMedia("(prefers-color-scheme: dark)").addEventListener("change", recolour);
+  addEventListener("themechange", recolour);
 }
