@@ -67,11 +67,21 @@ function offersFor(field) {
     try {
       const answer = await fetch(address, { redirect: "manual" });
       const { found } = answer.ok ? await answer.json() : { found: [] };
-      if (number === asked) show(found.filter((text) => text !== at.start || !at.name));
+      if (number !== asked) return;
+      list.dataset.of = at.name ? "values" : "names";
+      show(found.filter((text) => text !== at.start || !at.name));
     } catch { hide(); } // without offers it is a plain field
   };
 
-  const soon = () => { clearTimeout(timer); timer = setTimeout(ask, WAIT_MS); };
+  // What was offered for less text goes at once: Enter never takes what is no longer meant.
+  const soon = () => {
+    const at = typed(field.value.slice(0, field.selectionStart));
+    const still = at && Boolean(at.name) === (list.dataset.of === "values") ? at.start.toLowerCase() : null;
+    show(options().map((one) => one.textContent).filter((text) => still !== null && text.toLowerCase().startsWith(still)));
+    asked += 1;
+    clearTimeout(timer);
+    timer = setTimeout(ask, WAIT_MS);
+  };
 
   const take = (option) => {
     const caret = field.selectionStart;
