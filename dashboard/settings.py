@@ -12,6 +12,7 @@ import dj_database_url
 from django.core.exceptions import ImproperlyConfigured
 
 from dashboard.catalogue import locale_paths
+from dashboard.digest import digest
 from dashboard.home import BASE_DIR, find_home
 from dashboard.valkey import socket_path
 
@@ -92,7 +93,8 @@ INSTALLED_APPS = [
 # Few and async-capable: a synchronous middleware costs a thread hop on each request under ASGI.
 MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
-    "servestatic.middleware.ServeStaticMiddleware",
+    "dashboard.assets.Assets",
+    "dashboard.packing.PackingMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "dashboard.language.LanguageMiddleware",
     "django.middleware.common.CommonMiddleware",
@@ -197,9 +199,10 @@ TIME_ZONE = "UTC"
 USE_TZ = True
 USE_I18N = True
 
-STATIC_URL = "static/"
-STATIC_ROOT = HOMEOSTAT_HOME / "staticfiles"
 UPLOT_DIR = BASE_DIR / "deploy" / "setup" / "frontend" / "node_modules" / "uplot" / "dist"
+# Other content is another address: what browsers keep for ever is never old.
+STATIC_URL = f"static/{digest(UPLOT_DIR.parent / 'package.json')}/"
+STATIC_ROOT = HOMEOSTAT_HOME / "staticfiles"
 STATICFILES_DIRS = [("vendor/uplot", UPLOT_DIR)] if UPLOT_DIR.is_dir() else []
 SERVESTATIC_USE_FINDERS = True
 
