@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import pytest
 from asgiref.sync import sync_to_async
-from django.db import transaction
+from django.db import connection, transaction
 from django.test import Client
 from django.utils import timezone
 
@@ -20,7 +23,7 @@ from remediation.models import Rule, change
 from remediation.signals import evaluated
 from remediation.states import RemediationState
 from tests.dashboard import factories, live_browser
-from tests.dashboard.live_browser import browser, frame, run, shows
+from tests.dashboard.live_browser import Browser, browser, frame, run, shows
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -192,3 +195,105 @@ def test_a_broker_that_is_away_neither_raises_nor_delays(settings: Any, caplog: 
         sender.put({"kind": "incident", "id": number})
     assert (timezone.now() - started).total_seconds() < 0.5
     sender._queue.queue.clear()  # its thread lives on and would tell the next test's broker
+
+
+def test_each_browser_hears_its_own_language_rendered_once_per_language(
+    client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rule = factories.a_rule(factories.a_service("web"))
+    rounds: list[tuple[str, list[str]]] = []
+    real = fragments.render
+
+    def counted(keys: Any, language: str) -> dict[str, fragments.Rendered]:
+        rounds.append((language, sorted(keys)))
+        return real(rounds[-1][1], language)
+
+    monkeypatch.setattr(showing, "render", counted)
+
+    async def test() -> None:
+        said = ["en", "zh-hans", "zh-hans", "no such language", None]
+        sockets = [browser(client) for _ in said]
+        for socket, language in zip(sockets, said, strict=True):
+            await socket.connect()
+            await socket.say(json.dumps({"shows": {"open": ""}, "language": language}))
+            await frame(socket)
+        rounds.clear()
+        await sync_to_async(factories.an_incident)(rule)
+        texts = [await socket.hear() for socket in sockets]
+        assert texts[1] == texts[2]
+        assert texts[0] == texts[3] == texts[4]  # as the browser asked for its page, which is English here
+        for text, language in zip(texts[:2], ("en", "zh-hans"), strict=True):
+            whole = (await sync_to_async(real)(["open"], language))["open"]
+            assert json.loads(text)["fragments"][0]["version"] == whole.version
+        assert texts[0] != texts[1]
+        for socket in sockets:
+            await socket.leave()
+
+    run(test)
+    assert sorted(language for language, keys in rounds if keys == ["open"]) == ["en", "zh-hans"]
+
+
+def test_queries_do_not_grow_with_the_browsers(client: Client) -> None:
+    service = factories.a_service("web")
+    rule = factories.a_rule(service)
+    counted: list[int] = []
+
+    async def test() -> None:
+        sockets: list[Browser] = []
+        for many in (1, 20):
+            while len(sockets) < many:
+                sockets.append(browser(client))
+                await sockets[-1].connect()
+                await shows(sockets[-1], open="", events="", **{f"card__{service.pk}": ""})
+            with queries_of_the_hub() as made:
+                await sync_to_async(factories.an_incident)(rule)
+                for socket in sockets:
+                    await frame(socket)
+            counted.append(len(made))
+        for socket in sockets:
+            await socket.leave()
+
+    run(test)
+    assert counted[0] == counted[1] > 0
+
+
+@contextmanager
+def queries_of_the_hub() -> Iterator[list[str]]:
+    """Statements of the thread that makes frames."""
+    made: list[str] = []
+
+    def note(execute: Any, sql: str, params: Any, many: bool, context: dict[str, Any]) -> Any:
+        made.append(sql)
+        return execute(sql, params, many, context)
+
+    thread = hub._thread
+    assert thread is not None
+    wrapped: list[Any] = thread.submit(lambda: connection.execute_wrappers).result()
+    wrapped.append(note)
+    try:
+        yield made
+    finally:
+        wrapped.remove(note)
+
+
+def test_a_thousand_that_come_at_once_are_one_rendering(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    rounds: list[list[str]] = []
+    real = fragments.render
+
+    def counted(keys: Any, language: str) -> dict[str, fragments.Rendered]:
+        rounds.append(sorted(keys))
+        return real(rounds[-1], language)
+
+    monkeypatch.setattr(showing, "render", counted)
+
+    async def test() -> None:
+        sockets = [browser(client) for _ in range(20)]
+        for socket in sockets:
+            await socket.connect()
+        hellos = await asyncio.gather(*(shows(socket, open="", events="") for socket in sockets))
+        assert {len(hello["fragments"]) for hello in hellos} == {2}
+        for socket in sockets:
+            await socket.leave()
+
+    run(test)
+    assert rounds == [["events", "open"]]

@@ -7,6 +7,7 @@ import { localise } from "./time.js";
 const POLL_MS = 5000, SILENT_MS = 40000, KEYS_PER_REQUEST = 60, HOLD_RETRY_MS = 400, HOVER_MS = 700, KEYS_MS = 2000;
 const BACKOFF_MS = [500, 1000, 2000, 5000, 10000, 20000];
 
+const language = document.documentElement.lang; // of this page, whatever another tab chose since
 const pill = document.getElementById("pill");
 const frames = new Map(); // key -> number of the last frame that carried it
 const held = new Map(); // key -> piece that waits until nobody is at work on its place
@@ -93,7 +94,8 @@ function connect() {
   socket.addEventListener("close", (event) => {
     socket = null;
     opened = false;
-    if (event.code === 4401) { location.reload(); return; } // signed out: the page leads to the sign-in
+    // Signed out, or may do other things now: the page leads to the sign-in, or shows what is so.
+    if (event.code === 4401) { location.reload(); return; }
     poll();
     const wait = BACKOFF_MS[Math.min(failures++, BACKOFF_MS.length - 1)];
     setTimeout(connect, wait * (0.7 + 0.6 * Math.random()));
@@ -102,7 +104,7 @@ function connect() {
 }
 
 function announce() {
-  if (socket?.readyState === WebSocket.OPEN) socket.send(JSON.stringify({ shows: shown() }));
+  if (socket?.readyState === WebSocket.OPEN) socket.send(JSON.stringify({ shows: shown(), language }));
 }
 
 function hear(frame) {
@@ -121,17 +123,18 @@ function hear(frame) {
   }
   showAll(frame.fragments ?? []);
   if ("beat" in frame) socket?.send('{"pong":1}');
-  if (missed) refetch();
+  if (missed) announce(); // the answer is another hello, with all that is different by now
   sayState();
 }
 
-// --- over plain HTTP: gaps, and where there is no websocket --------------------------------------------------------------
+// --- over plain HTTP: where there is no websocket -----------------------------------------------------------------------
 
 async function refetch() {
   const known = Object.entries(shown());
   for (let at = 0; at < known.length; at += KEYS_PER_REQUEST) {
     const part = known.slice(at, at + KEYS_PER_REQUEST);
     const query = new URLSearchParams(part.map(([key]) => ["key", key]));
+    query.set("language", language);
     query.set("have", part.map(([, version]) => version).filter(Boolean).join(","));
     const answer = await fetch(`/live/fragments/?${query}`, { redirect: "manual", headers: { Accept: "application/json" } });
     if (answer.type === "opaqueredirect" || answer.status === 401) { location.reload(); return; }
@@ -158,7 +161,7 @@ if (document.querySelector("[data-live]") && pill) {
   connect();
   poll();
   setInterval(() => {
-    if (socket && opened && Date.now() - heardAt > SILENT_MS) socket.close();
+    if (socket?.readyState === WebSocket.OPEN && Date.now() - heardAt > SILENT_MS) socket.close();
     sayState();
   }, 2000);
 }
