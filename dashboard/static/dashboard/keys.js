@@ -9,10 +9,10 @@ function typing(element) {
   return element.closest('input:not([type="checkbox"], [type="radio"]), textarea, select, [contenteditable], dialog[open]');
 }
 
-// The link that opens each row, once per row.
+// The link that opens each row, once per row: not one that filters by what it says.
 function openers() {
   const rows = [...document.querySelectorAll("[data-row]")].filter((row) => row.offsetParent !== null);
-  return rows.map((row) => row.querySelector(".main a") ?? row.querySelector("a")).filter(Boolean);
+  return rows.map((row) => row.querySelector(".main a:not([data-exclude])") ?? row.querySelector("a:not([data-exclude])")).filter(Boolean);
 }
 
 function move(step) {
