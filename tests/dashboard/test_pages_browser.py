@@ -122,7 +122,7 @@ def test_a_change_appears_without_a_reload_where_websockets_are_blocked(
     page.evaluate("window.stillTheSamePage = true")
     assert change(asked, RemediationState.SUPERSEDED, now=timezone.now(), reason="the plan no longer fits")
     expect(page.get_by_text("Nothing waits for approval.")).to_be_visible(timeout=10_000)
-    expect(page).to_have_title(re.compile(r"^Approvals"))
+    expect(page).to_have_title(re.compile(r"^\[1\] Approvals"))  # nothing waits, one incident is open
     assert page.evaluate("window.stillTheSamePage") is True
     context.close()
 
