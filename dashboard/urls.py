@@ -8,6 +8,7 @@ from django.views.i18n import set_language
 
 from dashboard.live import views as live
 from dashboard.pages import (
+    analytics,
     acknowledging,
     approvals,
     audit,
@@ -34,6 +35,7 @@ from dashboard.pages import (
     saved_views,
     service,
     service_charts,
+    styleguide,
     system,
 )
 
@@ -72,6 +74,7 @@ urlpatterns = [
     path("backtests/<int:pk>/progress.json", backtest_result.progress, name="backtest-progress"),
     path("backtests/<int:pk>/series/<slug:name>.json", backtest_result.series, name="backtest-series"),
     path("backtests/<int:pk>/cancel/", backtest_result.cancel, name="backtest-cancel"),
+    path("analytics/", analytics.analytics, name="analytics"),
     path("audit/", audit.audit, name="audit"),
     path("audit/history.jsonl", audit.export, name="audit-export"),
     path("system/", system.system, name="system"),
@@ -85,6 +88,7 @@ urlpatterns = [
     path("first-run/<slug:name>/services/", first_run_services.services, name="first-run-services"),
     path("first-run/<slug:name>/rules/", first_run_rules.rules, name="first-run-rules"),
     path("first-run/<slug:name>/rules/<slug:shelf>/<str:rule>/", first_run_rules.rule, name="first-run-rule"),
+    path("styleguide/", styleguide.styleguide, name="styleguide"),
     path("demo/", demo.demo, name="demo"),
     path("demo/break/<slug:name>/", demo.break_, name="demo-break"),
     path("demo/mend/", demo.mend, name="demo-mend"),

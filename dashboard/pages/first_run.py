@@ -72,7 +72,7 @@ def start(request: HttpRequest) -> HttpResponse:
     steps.may(request, "view_source")
     places = steps.places(None)
     following = next((one for one in places if not one.done), None)
-    return render(request, "first_run/index.html", {"page": "first-run", "places": places, "following": following})
+    return render(request, "first_run/index.html", {"page": "first-run", "steps": places, "following": following})
 
 
 def source(request: HttpRequest) -> HttpResponse:
@@ -94,7 +94,7 @@ def source(request: HttpRequest) -> HttpResponse:
         "form": form,
         "checked": checked,
         "known": list(Source.objects.order_by("name")),
-        "places": steps.places(None, at=1),
+        "steps": steps.places(None, at=1),
     }
     return render(request, "first_run/source.html", context, status=422 if form.is_bound and request.POST else 200)
 

@@ -45,6 +45,10 @@ class Candidate:
     series: int
     kept: Rule | None
 
+    @property
+    def about(self) -> str:
+        return about(self.declared)
+
 
 @dataclass(frozen=True, kw_only=True)
 class Seen:
@@ -81,7 +85,7 @@ def rules(request: HttpRequest, name: str) -> HttpResponse:
         "source": source,
         "trouble": trouble,
         "shelves": [pair for pair in shelves if pair[1]],
-        "places": steps.places(source, at=3),
+        "steps": steps.places(source, at=3),
     }
     return render(request, "first_run/rules.html", context)
 
@@ -107,13 +111,20 @@ def rule(request: HttpRequest, name: str, shelf: str, rule: str) -> HttpResponse
         "source": source,
         "shelf": found,
         "declared": declared,
+        "about": about(declared),
         "kept": kept,
         "playbook": fitting_playbook(kept) if kept else None,
         "preview": _preview(source, declared),
         "verbs": _verbs(),
-        "places": steps.places(source, at=3),
+        "steps": steps.places(source, at=3),
     }
     return render(request, "first_run/rule.html", context)
+
+
+def about(declared: Declared) -> str:
+    """What it is about, where that is written without an incident's own values; else nothing."""
+    text = declared.annotations.get("description", "")
+    return "" if "{{" in text else text
 
 
 def _find(source: Source, shelf: str, rule: str) -> tuple[Shelf, Declared]:

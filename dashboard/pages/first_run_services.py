@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
+from collections.abc import Mapping
 from dataclasses import dataclass
 from urllib.parse import urlencode
 
@@ -67,7 +69,7 @@ def services(request: HttpRequest, name: str) -> HttpResponse:
         "source": source,
         "trouble": trouble,
         "offers": _offers(found, chosen),
-        "places": steps.places(source, at=2),
+        "steps": steps.places(source, at=2),
     }
     return render(request, "first_run/services.html", context)
 
@@ -83,23 +85,27 @@ def _discover(source: Source) -> tuple[list[FoundService], str]:
 def _offers(found: list[FoundService], chosen: set[str]) -> list[Offer]:
     """Three queries, however many services there are."""
     kept = {one.matcher_text: one for one in Service.objects.all()}
-    backends: dict[tuple[int, str], str] = {}
+    targets: dict[int, list[Target]] = defaultdict(list)
     for target in Target.objects.all():
-        backends[target.service_id, target.labels.get("instance", target.name)] = target.backend
-    return [_offer(one, kept.get(one.matchers), backends, one.key in chosen) for one in found]
+        targets[target.service_id].append(target)
+    return [_offer(one, kept.get(one.matchers), targets, one.key in chosen) for one in found]
 
 
-def _offer(found: FoundService, kept: Service | None, backends: dict[tuple[int, str], str], chosen: bool) -> Offer:
-    instances = tuple(_instance(one, kept, backends) for one in found.instances[:SHOWN])
+def _offer(found: FoundService, kept: Service | None, targets: Mapping[int, list[Target]], chosen: bool) -> Offer:
+    own = targets.get(kept.pk, []) if kept else []
+    instances = tuple(_instance(one, kept, own) for one in found.instances[:SHOWN])
     return Offer(found=found, kept=kept, instances=instances, chosen=chosen)
 
 
-def _instance(found: FoundInstance, kept: Service | None, backends: dict[tuple[int, str], str]) -> Instance:
-    """What runs an instance is in no metric: a backend is named only where somebody has entered it."""
+def _instance(found: FoundInstance, kept: Service | None, targets: list[Target]) -> Instance:
+    """What runs an instance is in no metric: a backend is named only where somebody has entered it, for a target whose
+    labels are all the instance's, or which covers the service as a whole."""
     if kept is None:
         return Instance(found=found, backend="", add="")
-    backend = backends.get((kept.pk, found.labels.get("instance", ""))) or backends.get((kept.pk, found.name), "")
-    pairs = "\n".join(f"{name}={text}" for name, text in found.labels.items())
+    fitting = [one for one in targets if one.labels and one.labels.items() <= found.labels.items()]
+    whole = [one for one in targets if not one.labels]
+    backend = ", ".join(dict.fromkeys(one.backend for one in fitting or whole))
+    pairs = f"instance={found.labels['instance']}" if "instance" in found.labels else ""
     known = {"service": kept.pk, "name": found.name, "role": "instance", "labels": pairs}
     return Instance(found=found, backend=backend, add=f"{reverse('admin:remediation_target_add')}?{urlencode(known)}")
 

@@ -198,6 +198,5 @@ def _instances(targets: Iterable[SeenTarget]) -> Iterator[FoundInstance]:
         base = slug(instance) or "instance"
         name = next(one for one in _names(base, target.labels.get("job", "")) if one not in taken)
         taken.add(name)
-        labels = {key: target.labels[key] for key in ("instance",) if target.labels.get(key)}
         up = target.health == "up"
-        yield FoundInstance(name=name, labels=labels, up=up, reason="" if up else target.last_error)
+        yield FoundInstance(name=name, labels=target.labels, up=up, reason="" if up else target.last_error)

@@ -152,7 +152,7 @@ def test_an_instance_without_a_backend_leads_to_a_form_that_knows_it(admin: Clie
     service = Service.objects.get()
     assert found["service"] == str(service.pk)
     assert found["labels"] == f"instance={instance.found.labels['instance']}"
-    labels = dict(instance.found.labels)
+    labels = {"instance": instance.found.labels["instance"]}
     Target.objects.create(service=service, name="one", backend="supervisord", role="instance", labels=labels)
     offers = admin.get("/first-run/main/services/").context["offers"]
     (instance,) = next(offer for offer in offers if offer.kept).instances
