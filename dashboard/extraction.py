@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -17,6 +17,7 @@ from dashboard.catalogue import DOMAIN, Message, read, write
 WITH_CONTEXT = {"pgettext", "pgettext_lazy", "npgettext", "npgettext_lazy"}
 WITH_PLURAL = {"ngettext", "ngettext_lazy", "npgettext", "npgettext_lazy"}
 MARKS = {"gettext", "gettext_lazy", "gettext_noop", *WITH_CONTEXT, *WITH_PLURAL}
+DERIVED = "(derived)"
 CONSTANT = re.compile(r"""_\(\s*("(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*')\s*\)""")
 
 
@@ -142,15 +143,21 @@ def marked(base: Path, sources: list[Path]) -> dict[tuple[str, str], Message]:
     return found
 
 
-def brought_up_to_date(base: Path, locale: Path, language: str, sources: list[Path]) -> list[Message]:
-    """The catalogue with what is marked now: translations are kept, texts that are gone are left out."""
+def brought_up_to_date(
+    base: Path, locale: Path, language: str, sources: list[Path], derived: Iterable[str] = ()
+) -> list[Message]:
+    """The catalogue with what is marked now: translations are kept, texts that are gone are left out.
+
+    derived: texts that are made by code instead of being marked.
+    """
     path = locale / language / "LC_MESSAGES" / DOMAIN
     before = {one.key: one for one in read(path)} if path.exists() else {}
+    named = {("", text): Message(id=text, places=(DERIVED,)) for text in derived}
     return [
         replace(one, strings=kept.strings, fuzzy=kept.fuzzy)
         if (kept := before.get(key)) and bool(kept.plural) == bool(one.plural)
         else one
-        for key, one in marked(base, sources).items()
+        for key, one in (named | marked(base, sources)).items()
     ]
 
 

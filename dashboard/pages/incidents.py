@@ -12,7 +12,7 @@ from django.db.models.functions import Coalesce
 from django.http import HttpRequest, HttpResponse, QueryDict
 from django.shortcuts import render
 from django.utils.functional import Promise
-from django.utils.translation import gettext_lazy
+from django.utils.translation import gettext_lazy, pgettext_lazy
 from django.views.decorators.http import require_GET
 
 from dashboard.live.fragments import Context, fragment
@@ -26,7 +26,7 @@ from remediation.states import IncidentState
 
 PER_PAGE = 50
 STATES: dict[str, str | Promise] = {
-    "open": gettext_lazy("Open"),
+    "open": pgettext_lazy("incidents", "Open"),
     "firing": gettext_lazy("Firing"),
     "pending": gettext_lazy("Pending"),
     "person": gettext_lazy("Needs a person"),

@@ -11,9 +11,12 @@ from django.contrib import messages
 from django.db import models, transaction
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import reverse
+from django.utils.functional import Promise
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
+from django.utils.translation import gettext_lazy
 
+from remediation.admin.pages import page_of
 from remediation.admin.unfolded import ModelAdmin, NumberWidget, TextareaWidget
 from remediation.models.base import Seconds
 from remediation.redact import redacted_facts
@@ -36,8 +39,9 @@ class EditAdmin(ModelAdmin):
 
     formfield_overrides = WIDGETS
     warn_unsaved_form = True
+    view_on_site = staticmethod(page_of)
     list_filter_submit = False
-    instead_of_deleting = "Switch it off instead (enabled)."
+    instead_of_deleting: str | Promise = gettext_lazy("Switch it off instead (enabled).")
 
     def save_related(self, request: HttpRequest, form: Any, formsets: Any, change: bool) -> None:
         """Once everything is stored, whoever shows it is told."""
@@ -50,8 +54,11 @@ class EditAdmin(ModelAdmin):
         if row is not None and self.has_delete_permission(request, row):
             _, _, forbidden, protected = self.get_deleted_objects([row], request)
             if forbidden or protected:
-                why = f"{len(protected)} records refer to it" if protected else f"so would go: {', '.join(forbidden)}"
-                messages.error(request, f"{row} cannot be deleted: {why}. {self.instead_of_deleting}")
+                kept = gettext_lazy("%(row)s cannot be deleted: %(count)s records refer to it. %(instead)s")
+                gone = gettext_lazy("%(row)s cannot be deleted: so would go: %(names)s. %(instead)s")
+                told = {"row": row, "count": len(protected), "names": ", ".join(map(str, forbidden))}
+                told["instead"] = self.instead_of_deleting
+                messages.error(request, (kept if protected else gone) % told)
                 return HttpResponseRedirect(reverse(f"admin:remediation_{self.opts.model_name}_change", args=[row.pk]))
         return super().delete_view(request, object_id, extra_context)
 
@@ -60,6 +67,7 @@ class ReadOnlyAdmin(ModelAdmin):
     """A part of the record: looked at, never edited."""
 
     list_per_page = 50
+    view_on_site = staticmethod(page_of)
     show_full_result_count = False
 
     def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:

@@ -13,6 +13,7 @@ from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed, HttpR
 from django.shortcuts import get_object_or_404
 from django.urls import URLPattern, path, reverse
 from django.utils import timezone
+from django.utils.translation import gettext_lazy, ngettext
 
 from remediation.models import Rule, record
 from remediation.rules.installing import is_library
@@ -37,19 +38,19 @@ class BulkAdmin(Admin):
         ]
         return [*own, *super().get_urls()]
 
-    @admin.action(description="Enable", permissions=["change"])
+    @admin.action(description=gettext_lazy("Enable"), permissions=["change"])
     def switch_on(self, request: HttpRequest, rows: QuerySet[Rule]) -> None:
         self._switch(request, rows, enabled=True)
 
-    @admin.action(description="Disable", permissions=["change"])
+    @admin.action(description=gettext_lazy("Disable"), permissions=["change"])
     def switch_off(self, request: HttpRequest, rows: QuerySet[Rule]) -> None:
         self._switch(request, rows, enabled=False)
 
-    @admin.action(description="Duplicate", permissions=["add"])
+    @admin.action(description=gettext_lazy("Duplicate"), permissions=["add"])
     def duplicate_all(self, request: HttpRequest, rows: QuerySet[Rule]) -> None:
         copies = [duplicate(rule, by=request.user.get_username(), now=timezone.now()) for rule in rows]
-        names = ", ".join(str(copy) for copy in copies[:5]) + (" and others" if len(copies) > 5 else "")
-        messages.success(request, f"{names}: disabled until you enable {'them' if len(copies) > 1 else 'it'}.")
+        names = ", ".join(str(copy) for copy in copies[:5]) + (", …" if len(copies) > 5 else "")
+        messages.success(request, gettext_lazy("%(names)s: disabled until somebody enables it.") % {"names": names})
 
     def duplicate_view(self, request: HttpRequest, pk: int) -> HttpResponse:
         if not self.has_add_permission(request):
@@ -58,7 +59,7 @@ class BulkAdmin(Admin):
             return HttpResponseNotAllowed(["POST"])
         copy = duplicate(get_object_or_404(Rule, pk=pk), by=request.user.get_username(), now=timezone.now())
         self.log_addition(request, copy, "Duplicated.")
-        messages.success(request, f"This is {copy}: disabled until you enable it.")
+        messages.success(request, gettext_lazy("This is %(rule)s: disabled until you enable it.") % {"rule": copy})
         return HttpResponseRedirect(reverse("admin:remediation_rule_change", args=[copy.pk]))
 
     def switch_view(self, request: HttpRequest, pk: int) -> HttpResponse:
@@ -78,11 +79,15 @@ class BulkAdmin(Admin):
         for rule in moved:
             self.log_change(request, rule, f"{word.capitalize()}.")
         if moved:
-            messages.success(request, f"{len(moved)} rule{'s' if len(moved) > 1 else ''} {word}.")
+            on = ngettext("%(count)s rule enabled.", "%(count)s rules enabled.", len(moved))
+            off = ngettext("%(count)s rule disabled.", "%(count)s rules disabled.", len(moved))
+            messages.success(request, (on if enabled else off) % {"count": len(moved)})
         elif not elsewhere:
-            messages.info(request, f"All of them were {word} already.")
+            were = gettext_lazy("All of them were enabled already."), gettext_lazy("All of them were disabled already.")
+            messages.info(request, were[not enabled])
         if elsewhere:
-            messages.warning(request, f"Managed in files, so switch them there: {', '.join(elsewhere)}.")
+            files = gettext_lazy("Managed in files, so switch them there: %(names)s.")
+            messages.warning(request, files % {"names": ", ".join(elsewhere)})
 
 
 def switch(rule: Rule, *, enabled: bool, by: str, now: datetime) -> bool:

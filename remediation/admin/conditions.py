@@ -12,6 +12,7 @@ from django.forms.widgets import Script
 from django.template.loader import render_to_string
 from django.urls import reverse
 from django.utils.safestring import SafeString
+from django.utils.translation import gettext, gettext_lazy
 
 from remediation.admin.plugins import Params, PluginForm, installed
 from remediation.admin.unfolded import BooleanWidget, NumberWidget, SelectWidget, TextareaWidget, TextWidget
@@ -26,22 +27,25 @@ class ConditionForm(forms.Form):
     """A condition without its parameters."""
 
     name = forms.CharField(
-        required=False, max_length=60, widget=TextWidget(), help_text="What the reason of an incident calls it: errors."
+        required=False,
+        max_length=60,
+        widget=TextWidget(),
+        help_text=gettext_lazy("What the reason of an incident calls it: errors."),
     )
     query = forms.CharField(
         required=False,
         widget=TextareaWidget(attrs={"rows": 3, "spellcheck": "false", "class": "font-mono"}),
-        help_text="Its series belong to those of the rule's query that agree in all labels both have.",
+        help_text=gettext_lazy("Its series belong to those of the rule's query that agree in all labels both have."),
     )
     detector = forms.ChoiceField(required=False)
     remove = forms.BooleanField(
-        required=False, widget=BooleanWidget(), help_text="Take this condition away when you save."
+        required=False, widget=BooleanWidget(), help_text=gettext_lazy("Take this condition away when you save.")
     )
 
     def __init__(self, *args: Any, chosen: str, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         found = installed("detector")
-        choices = [("", "Choose…"), *((name, plugin.label) for name, plugin in found.items())]
+        choices = [("", gettext("Choose…")), *((name, gettext(plugin.label)) for name, plugin in found.items())]
         if chosen and chosen not in found:
             choices.append((chosen, f"{chosen} (not installed)"))
         widget = SelectWidget(attrs={"data-params-url": reverse("admin:remediation_rule_params")})
@@ -145,7 +149,7 @@ class ConditionsField(forms.Field):
     widget = ConditionsWidget
 
     def __init__(self) -> None:
-        super().__init__(required=False, label="Further conditions")
+        super().__init__(required=False, label=gettext_lazy("Further conditions"))
 
     def clean(self, value: Any) -> list[dict[str, Any]]:
         if value.wrong:
@@ -174,21 +178,25 @@ class ConditionsForm(PluginForm):
         max_length=10,
         initial="all",
         widget=TextWidget(),
-        label="Conditions needed",
-        help_text="How many must be bad, the rule's own query counted: all, any, or a number.",
+        label=gettext_lazy("Conditions needed"),
+        help_text=gettext_lazy("How many must be bad, the rule's own query counted: all, any, or a number."),
     )
     traffic_query = forms.CharField(
         required=False,
-        label="Traffic",
+        label=gettext_lazy("Traffic"),
         widget=TextareaWidget(attrs={"rows": 2, "spellcheck": "false", "class": "font-mono"}),
-        help_text="PromQL of the traffic behind the value; added up over the series that agree in their labels.",
+        help_text=gettext_lazy(
+            "PromQL of the traffic behind the value; added up over the series that agree in their labels."
+        ),
     )
     minimum_traffic = _Number(
         required=False,
         min_value=0,
         widget=NumberWidget(),
-        label="Minimum traffic",
-        help_text="With less of it bad is taken for unknown, so that one odd request among three is no fault.",
+        label=gettext_lazy("Minimum traffic"),
+        help_text=gettext_lazy(
+            "With less of it bad is taken for unknown, so that one odd request among three is no fault."
+        ),
     )
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:

@@ -15,6 +15,7 @@ from django.urls import URLPattern, path, reverse
 from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
+from django.utils.translation import gettext_lazy
 
 from remediation import breakers
 from remediation.admin.base import EditAdmin, ReadOnlyAdmin
@@ -68,11 +69,11 @@ class MaintenanceWindowAdmin(EditAdmin):
     list_select_related = ("service",)
     fieldsets = (
         (None, {"fields": ("name", "service", "enabled")}),
-        ("When", {"fields": (("starts_at", "ends_at"), "timezone")}),
-        ("Every week", {"fields": ("weekdays", ("begins", "lasts_s"))}),
+        (gettext_lazy("When"), {"fields": (("starts_at", "ends_at"), "timezone")}),
+        (gettext_lazy("Every week"), {"fields": ("weekdays", ("begins", "lasts_s"))}),
     )
 
-    @admin.display(description="when")
+    @admin.display(description=gettext_lazy("when"))
     def when(self, row: MaintenanceWindow) -> str:
         if row.weekdays:
             return f"{row.weekdays} at {row.begins} {row.timezone} for {row.lasts_s / 60:.0f} min"
@@ -80,7 +81,7 @@ class MaintenanceWindowAdmin(EditAdmin):
             f"{row.starts_at:%Y-%m-%d %H:%M %Z} to {row.ends_at:%Y-%m-%d %H:%M %Z}" if row.ends_at else "from then on"
         )
 
-    @admin.display(description="holds now", boolean=True)
+    @admin.display(description=gettext_lazy("holds now"), boolean=True)
     def holds(self, row: MaintenanceWindow) -> bool | None:
         try:
             return row.enabled and windows.occurrence(row, timezone.now()) is not None
@@ -123,7 +124,7 @@ class BreakerAdmin(ReadOnlyAdmin):
         view = self.admin_site.admin_view(self.close_view)
         return [path("<int:pk>/close/", view, name="remediation_breaker_close"), *super().get_urls()]
 
-    @admin.display(description="close")
+    @admin.display(description=gettext_lazy("close"))
     def to_close(self, row: Breaker) -> SafeString | str:
         if row.state == Breaker.State.CLOSED:
             return ""
@@ -137,11 +138,14 @@ class BreakerAdmin(ReadOnlyAdmin):
         if request.method == "POST":
             reason = request.POST.get("reason", "").replace("\x00", "").strip()[:REASON_LENGTH]
             if not reason:
-                messages.error(request, "Say why: it opened because the step did not help.")
+                messages.error(request, gettext_lazy("Say why: it opened because the step did not help."))
                 return HttpResponseRedirect(request.path)
             try:
                 breakers.close(row, by=request.user.get_username(), reason=reason, now=timezone.now())
-                messages.success(request, f"Closed: {row.playbook}, step {row.position}.")
+                messages.success(
+                    request,
+                    gettext_lazy("Closed: %(playbook)s, step %(n)s.") % {"playbook": row.playbook, "n": row.position},
+                )
             except Conflict as error:
                 messages.error(request, str(error))
             return HttpResponseRedirect(page)

@@ -8,6 +8,7 @@ from typing import Any
 import pydantic
 from django import forms
 from django.utils.html import escape
+from django.utils.translation import gettext_lazy
 from pydantic_core import PydanticUndefined
 
 from remediation.admin.texts import ItemsField, JsonField, PairsField
@@ -85,13 +86,17 @@ def field_for(name: str, info: pydantic.fields.FieldInfo, schema: Mapping[str, A
     """The form field of one parameter. The schema has the last word; this one makes typing easy."""
     kind = _solid(schema)
     options: dict[str, Any] = {
-        "label": info.title or _label(name),
-        "help_text": escape(info.description or ""),
+        "label": gettext_lazy(info.title or _label(name)),
+        "help_text": escape(gettext_lazy(info.description)) if info.description else "",
         "required": info.is_required(),
     }
     if "enum" in kind or "const" in kind:
         values = kind.get("enum", [kind.get("const")])
-        blank = [("", "Choose…" if info.is_required() else "None")] if info.is_required() or _nullable(schema) else []
+        blank = (
+            [("", gettext_lazy("Choose…") if info.is_required() else gettext_lazy("None"))]
+            if info.is_required() or _nullable(schema)
+            else []
+        )
         choices = blank + [(str(value), str(value)) for value in values]
         return forms.ChoiceField(choices=choices, widget=SelectWidget(), **options)
     field, special = _field_kind(kind)

@@ -10,6 +10,7 @@ from django.db.models import Count, F, QuerySet
 from django.http import HttpRequest
 from django.utils import timezone
 from django.utils.safestring import SafeString
+from django.utils.translation import gettext, gettext_lazy
 
 from remediation.admin import versions
 from remediation.admin.base import WIDGETS, EditAdmin
@@ -40,10 +41,12 @@ class StepForm(PluginForm):
     kind = "verb"
     params_url = "admin:remediation_playbook_params"
     verify_queries = QueriesField(
-        label="Verify also",
+        label=gettext_lazy("Verify also"),
         required=False,
-        help_text="More that has to hold, for every series it gives, until it counts as verified: one a line, such as "
-        "sum(rate(errors_total[1m])) < 0.05.",
+        help_text=gettext_lazy(
+            "More that has to hold, for every series it gives, until it counts as verified: one a line, such as "
+            "sum(rate(errors_total[1m])) < 0.05."
+        ),
     )
 
     def _get_validation_exclusions(self) -> set[str]:
@@ -61,7 +64,7 @@ class StepFormSet(InlineFormSet):
             if position is None or form in self.deleted_forms or (form.empty_permitted and not form.has_changed()):
                 continue
             if position in seen:
-                form.add_error("position", ValidationError("Another step has this position."))
+                form.add_error("position", ValidationError(gettext_lazy("Another step has this position.")))
             seen.add(position)
 
     def save(self, commit: bool = True) -> Any:
@@ -86,11 +89,14 @@ class StepInline(StackedInline):
     formfield_overrides = {**StackedInline.formfield_overrides, **WIDGETS}
     fieldsets = (
         (None, {"fields": ("position", "verb", "params", ("timeout_s", "max_attempts"))}),
-        ("Targets", {"fields": ("select", ("max_targets", "rollout"), ("min_healthy", "domain"))}),
-        ("Approval", {"fields": (("approvals", "approval_ttl_s"),)}),
-        ("Limits", {"fields": (("cooldown_s", "budget_window_s"), ("budget", "budget_per_target"))}),
-        ("Proof", {"fields": (("good_samples", "verify_within_s"), ("settle_s", "relapse_s"), "verify_queries")}),
-        ("If it makes things worse", {"fields": (("collateral", "undo"),)}),
+        (gettext_lazy("Targets"), {"fields": ("select", ("max_targets", "rollout"), ("min_healthy", "domain"))}),
+        (gettext_lazy("Approval"), {"fields": (("approvals", "approval_ttl_s"),)}),
+        (gettext_lazy("Limits"), {"fields": (("cooldown_s", "budget_window_s"), ("budget", "budget_per_target"))}),
+        (
+            gettext_lazy("Proof"),
+            {"fields": (("good_samples", "verify_within_s"), ("settle_s", "relapse_s"), "verify_queries")},
+        ),
+        (gettext_lazy("If it makes things worse"), {"fields": (("collateral", "undo"),)}),
     )
 
     def formfield_for_dbfield(self, db_field: Any, request: HttpRequest, **options: Any) -> Any:
@@ -114,7 +120,7 @@ class PlaybookAdmin(RestoreAdmin, PluginAdmin, EditAdmin):
     fieldsets = (
         (None, {"fields": ("name", "description", "matchers", "autonomy", "priority", "enabled")}),
         (
-            "Earning autonomy",
+            gettext_lazy("Earning autonomy"),
             {
                 "fields": (
                     ("shadow_window_s", "silence_days"),
@@ -124,7 +130,7 @@ class PlaybookAdmin(RestoreAdmin, PluginAdmin, EditAdmin):
                 "classes": ("collapse",),
             },
         ),
-        ("Versions", {"fields": ("version_list",), "classes": ("collapse",)}),
+        (gettext_lazy("Versions"), {"fields": ("version_list",), "classes": ("collapse",)}),
     )
 
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> Any:
@@ -136,11 +142,11 @@ class PlaybookAdmin(RestoreAdmin, PluginAdmin, EditAdmin):
         rows: QuerySet[Playbook] = super().get_queryset(request).annotate(step_total=Count("steps"))
         return rows
 
-    @admin.display(description="steps", ordering="step_total")
+    @admin.display(description=gettext_lazy("steps"), ordering="step_total")
     def step_count(self, row: Any) -> int:
         return int(row.step_total)
 
-    @admin.display(description="what changed")
+    @admin.display(description=gettext_lazy("what changed"))
     def version_list(self, row: Playbook) -> SafeString:
         return versions.as_html(row.versions.all(), restore_url=restore_url(row)) if row.pk else versions.as_html([])
 
@@ -162,8 +168,13 @@ class PlaybookAdmin(RestoreAdmin, PluginAdmin, EditAdmin):
         if trusted and playbook.autonomy != Autonomy.AUTO:
             messages.warning(
                 request,
-                f"{playbook} does something else now, so it asks before it acts: its autonomy went from auto to "
-                f"{playbook.autonomy}. Once you trust the new version, set it to auto on its page.",
+                gettext_lazy(
+                    "%(playbook)s does something else now, so it asks before it acts: its autonomy went from auto to "
+                    "%(autonomy)s. Once you trust the new version, set it to auto on its page."
+                )
+                % {"playbook": playbook, "autonomy": gettext(playbook.autonomy)},
             )
         if not playbook.steps.exists():
-            messages.warning(request, f"{playbook} has no step yet, so it can do nothing.")
+            messages.warning(
+                request, gettext_lazy("%(playbook)s has no step yet, so it can do nothing.") % {"playbook": playbook}
+            )

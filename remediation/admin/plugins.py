@@ -13,6 +13,7 @@ from django.forms.widgets import Script
 from django.http import Http404, HttpRequest, HttpResponse
 from django.template.loader import render_to_string
 from django.urls import URLPattern, path, reverse
+from django.utils.translation import gettext, gettext_lazy
 
 from remediation import registry
 from remediation.admin.params import ParamsForm
@@ -72,7 +73,9 @@ class Params:
         if self.plugin is None:
             return None  # the choice of the plug-in says so itself
         if self.swapped and self.form.fields:
-            return self.kind, f"Now these are the parameters of {self.plugin.label}: check them and save again."
+            return self.kind, gettext("Now these are the parameters of %(name)s: check them and save again.") % {
+                "name": gettext(self.plugin.label)
+            }
         if not self.swapped and not self.form.is_valid():
             return None, f"Some parameters of the {self.kind} are not right: see what is marked below."
         return None
@@ -106,7 +109,7 @@ class ParamsWidget(forms.Widget):
 
 class ParamsField(forms.Field):
     def __init__(self, params: Params) -> None:
-        super().__init__(required=False, label="Parameters", widget=ParamsWidget(params))
+        super().__init__(required=False, label=gettext_lazy("Parameters"), widget=ParamsWidget(params))
         self.params = params
 
     def clean(self, value: Any) -> dict[str, Any]:
@@ -205,5 +208,5 @@ class PluginAdmin(Admin):
 
 def _choices(kind: str, stored: str) -> list[tuple[str, str]]:
     found = installed(kind)
-    choices = [("", "Choose…")] + [(name, plugin.label) for name, plugin in found.items()]
+    choices = [("", gettext("Choose…"))] + [(name, gettext(plugin.label)) for name, plugin in found.items()]
     return choices if not stored or stored in found else [*choices, (stored, f"{stored} (not installed)")]

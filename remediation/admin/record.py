@@ -5,6 +5,7 @@ from __future__ import annotations
 from django.contrib import admin
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
+from django.utils.translation import gettext_lazy
 
 from remediation.admin.base import ReadOnlyAdmin
 from remediation.models import Alert, Decision, Freeze, Incident, Remediation, Transition
@@ -64,7 +65,7 @@ class AlertAdmin(ReadOnlyAdmin):
     list_select_related = ("source",)
     date_hierarchy = "starts_at"
 
-    @admin.display(description="labels")
+    @admin.display(description=gettext_lazy("labels"))
     def label_text(self, row: Alert) -> SafeString:
         text = ", ".join(f'{name}="{value}"' for name, value in sorted(row.labels.items()))
         return format_html('<span class="text-xs">{}</span>', text[:300])

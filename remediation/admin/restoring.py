@@ -15,6 +15,7 @@ from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import get_object_or_404, render
 from django.urls import URLPattern, path, reverse
 from django.utils import timezone
+from django.utils.translation import gettext_lazy
 
 from remediation.admin import versions
 from remediation.exceptions import ConfigurationError
@@ -49,7 +50,10 @@ class RestoreAdmin(Admin):
             try:
                 restore(row, version, by=request.user.get_username(), now=timezone.now())
             except (ValidationError, ConfigurationError) as error:
-                messages.error(request, f"Version {number} cannot be restored: {_words(error)}")
+                messages.error(
+                    request,
+                    gettext_lazy("Version %(n)s cannot be restored: %(error)s") % {"n": number, "error": _words(error)},
+                )
                 return HttpResponseRedirect(request.path)
             note = f"{row} is again what version {number} was; that is version {row.version}."
             if isinstance(row, Playbook):

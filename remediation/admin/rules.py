@@ -10,6 +10,7 @@ from django.http import HttpRequest, HttpResponse
 from django.urls import reverse_lazy
 from django.utils import timezone
 from django.utils.safestring import SafeString
+from django.utils.translation import gettext_lazy
 
 from remediation.admin import doubting, versions
 from remediation.admin.base import EditAdmin, say
@@ -33,12 +34,16 @@ class RuleForm(ConditionsForm, DoubtingForm):
     kind = "detector"
     params_url = "admin:remediation_rule_params"
     labels = PairsField(
-        texts_only=True, required=False, help_text="One name=value a line; added to the incident's own: team=shop."
+        texts_only=True,
+        required=False,
+        help_text=gettext_lazy("One name=value a line; added to the incident's own: team=shop."),
     )
     annotations = PairsField(
         texts_only=True,
         required=False,
-        help_text="summary, description, runbook_url, dashboard_url; {instance} is replaced by that label's value.",
+        help_text=gettext_lazy(
+            "summary, description, runbook_url, dashboard_url; {instance} is replaced by that label's value."
+        ),
     )
 
     class Meta:
@@ -82,14 +87,14 @@ class RuleAdmin(
 
     fieldsets = (
         (None, {"fields": ("name", "service", "severity", "enabled")}),
-        ("What is asked", {"fields": ("source", "query", "interval_s")}),
-        ("What counts as bad", {"fields": ("detector", "params", "for_s", "keep_firing_for_s")}),
-        ("What else must be so", {"fields": CONDITIONS}),
-        ("What people see", {"fields": ("labels", "annotations")}),
-        ("Versions", {"fields": ("version_list",)}),
+        (gettext_lazy("What is asked"), {"fields": ("source", "query", "interval_s")}),
+        (gettext_lazy("What counts as bad"), {"fields": ("detector", "params", "for_s", "keep_firing_for_s")}),
+        (gettext_lazy("What else must be so"), {"fields": CONDITIONS}),
+        (gettext_lazy("What people see"), {"fields": ("labels", "annotations")}),
+        (gettext_lazy("Versions"), {"fields": ("version_list",)}),
     )
 
-    @admin.display(description="what changed")
+    @admin.display(description=gettext_lazy("what changed"))
     def version_list(self, row: Rule) -> SafeString:
         if not row.pk:
             return versions.as_html([])

@@ -8,6 +8,7 @@ from django.contrib import admin, messages
 from django.db import models
 from django.db.models import Count, QuerySet
 from django.http import HttpRequest
+from django.utils.translation import gettext_lazy
 
 from remediation.admin import outside
 from remediation.admin.base import WIDGETS, EditAdmin, say
@@ -23,7 +24,7 @@ class ServiceAdmin(EditAdmin):
     list_display = ("name", "title", "team", "target_count", "rule_count")
     list_filter = ("team",)
     search_fields = ("name", "title", "team")
-    instead_of_deleting = "Switch off its rules and targets instead."
+    instead_of_deleting = gettext_lazy("Switch off its rules and targets instead.")
     formfield_overrides = {**WIDGETS, models.URLField: {"assume_scheme": "https"}}
     fields = ("name", "title", "team", "description", "matchers", "depends_on", "runbook_url")
 
@@ -32,11 +33,11 @@ class ServiceAdmin(EditAdmin):
         rows: QuerySet[Service] = super().get_queryset(request).annotate(**counts)
         return rows
 
-    @admin.display(description="targets", ordering="target_total")
+    @admin.display(description=gettext_lazy("targets"), ordering="target_total")
     def target_count(self, row: Any) -> int:
         return int(row.target_total)
 
-    @admin.display(description="rules", ordering="rule_total")
+    @admin.display(description=gettext_lazy("rules"), ordering="rule_total")
     def rule_count(self, row: Any) -> int:
         return int(row.rule_total)
 
@@ -50,8 +51,10 @@ class TargetForm(PluginForm):
     labels = PairsField(
         texts_only=True,
         required=False,
-        help_text="One name=value a line. They tie it to its series: instance=10.0.0.1:9100. An incident with another "
-        "value of one of them is not about this target.",
+        help_text=gettext_lazy(
+            "One name=value a line. They tie it to its series: instance=10.0.0.1:9100. An incident with another "
+            "value of one of them is not about this target."
+        ),
     )
 
     def ask_outside(self) -> None:
@@ -75,11 +78,11 @@ class TargetAdmin(PluginAdmin, EditAdmin):
     list_select_related = ("service",)
     fieldsets = (
         (None, {"fields": ("service", "name", "role", "enabled")}),
-        ("How it is reached", {"fields": ("backend", "params")}),
-        ("Which series are its own", {"fields": ("labels",)}),
+        (gettext_lazy("How it is reached"), {"fields": ("backend", "params")}),
+        (gettext_lazy("Which series are its own"), {"fields": ("labels",)}),
     )
 
-    @admin.display(description="labels")
+    @admin.display(description=gettext_lazy("labels"))
     def label_text(self, row: Target) -> str:
         return ", ".join(f"{name}={value}" for name, value in row.labels.items())
 

@@ -12,6 +12,7 @@ from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import render
 from django.urls import URLPattern, path
 from django.utils import timezone
+from django.utils.translation import gettext_lazy
 
 from remediation.admin.outside import client_of
 from remediation.checks import plain
@@ -79,7 +80,7 @@ class ShelvesAdmin(Admin):
         offers, trouble = _offers(source) if source else ([], "")
         context = {
             **self.admin_site.each_context(request),
-            "title": "Ready rules",
+            "title": gettext_lazy("Ready rules"),
             "opts": self.opts,
             "sources": sources,
             "source": source,
@@ -95,7 +96,7 @@ class ShelvesAdmin(Admin):
             # Plans are compared as they were shown; whether new rules are enabled is asked on the same page.
             shown = installing.prepare(shelf, Terms(source=source.name), leave_out=True)
             if digest(showing.as_text(shown.plan)) != request.POST.get("seen"):
-                messages.warning(request, "The rules were changed meanwhile: look at the new plan.")
+                messages.warning(request, gettext_lazy("The rules were changed meanwhile: look at the new plan."))
                 return
             mine = installing.prepare(shelf, Terms(source=source.name), enabled=enabled, leave_out=True)
             author = f"{by}, {mine.terms.owner}"[:150]

@@ -8,8 +8,15 @@ from django.contrib import admin
 from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest
 from django.templatetags.static import static
+from django.utils.functional import Promise
+from django.utils.translation import gettext, gettext_lazy
 
-TITLES = {"site_title": "Homeostat", "site_header": "Homeostat", "site_subheader": "Configuration", "site_url": "/"}
+TITLES = {
+    "site_title": "Homeostat",
+    "site_header": "Homeostat",
+    "site_subheader": gettext_lazy("Configuration"),
+    "site_url": "/",
+}
 # The accent of the pages (#3b4fd0, in the dark #6f83ff) in unfold's steps.
 ACCENT = {
     "50": "oklch(96.2% .018 274)",
@@ -25,9 +32,15 @@ ACCENT = {
     "950": "oklch(25% .08 275)",
 }
 NAVIGATION = (
-    ("Configuration", ("source", "ingesttoken", "service", "target", "rule", "playbook", "maintenancewindow")),
-    ("Record", ("incident", "remediation", "decision", "transition", "freeze", "breaker", "storm", "alert")),
-    ("People", ("user", "group")),
+    (
+        gettext_lazy("Configuration"),
+        ("source", "ingesttoken", "service", "target", "rule", "playbook", "maintenancewindow"),
+    ),
+    (
+        gettext_lazy("Record"),
+        ("incident", "remediation", "decision", "transition", "freeze", "breaker", "storm", "alert"),
+    ),
+    (gettext_lazy("People"), ("user", "group")),
 )
 ICONS = {
     "source": "dns",
@@ -66,10 +79,10 @@ def extra_context(context: dict[str, Any], request: HttpRequest) -> dict[str, An
 def navigation(apps: list[dict[str, Any]], path: str) -> list[dict[str, Any]]:
     """What this person may see, by what it is for; apps that we do not know keep a group of their own."""
     models = {model["object_name"].lower(): model for app in apps for model in app["models"] if model.get("admin_url")}
-    groups = [("", [_item("Back to Homeostat", "/", "arrow_back", path)])]
+    groups = [("", [_item(gettext_lazy("Back to Homeostat"), "/", "arrow_back", path)])]
     for title, names in NAVIGATION:
-        groups.append((title, [_model(models.pop(name), path) for name in names if name in models]))
-    groups.append(("More", [_model(model, path) for model in models.values()]))
+        groups.append((str(title), [_model(models.pop(name), path) for name in names if name in models]))
+    groups.append((gettext("More"), [_model(model, path) for model in models.values()]))
     return [{"title": title, "items": items} for title, items in groups if items]
 
 
@@ -78,7 +91,7 @@ def _model(model: dict[str, Any], path: str) -> dict[str, Any]:
     return _item(str(model["name"]), model["admin_url"], icon, path)
 
 
-def _item(title: str, link: str, icon: str, path: str) -> dict[str, Any]:
+def _item(title: str | Promise, link: str, icon: str, path: str) -> dict[str, Any]:
     active = link != "/" and path.startswith(link)
     return {"title": title, "link": link, "icon": icon, "active": active, "has_permission": True}
 
@@ -88,11 +101,11 @@ def may_enter(request: HttpRequest) -> bool:
     user = request.user
     staff = user.is_active and user.is_staff
     if not staff and user.is_authenticated and request.method == "POST" and not request.path.endswith("/login/"):
-        raise PermissionDenied("Configuring takes staff status.")
+        raise PermissionDenied(gettext_lazy("Configuring takes staff status."))
     return staff
 
 
 admin.site.has_permission = may_enter  # type: ignore[method-assign]
 admin.site.extra_context = extra_context  # type: ignore[attr-defined] # unfold's hook
 admin.site.site_title = admin.site.site_header = "Homeostat"
-admin.site.index_title = "Configuration"
+admin.site.index_title = gettext_lazy("Configuration")

@@ -8,6 +8,7 @@ from typing import Any
 from django.contrib import admin, messages
 from django.http import HttpRequest
 from django.utils.html import format_html
+from django.utils.translation import gettext_lazy
 
 from remediation.admin import outside
 from remediation.admin.base import EditAdmin, ModelForm, say
@@ -42,16 +43,16 @@ class SourceAdmin(EditAdmin):
     list_select_related = ("status",)
     fieldsets = (
         (None, {"fields": ("name", "url", "alertmanager_url", "enabled")}),
-        ("Access", {"fields": ("auth", "username", "secret_ref", "verify_tls", "timeout_s")}),
-        ("Freshness", {"fields": ("stale_after_s", "pull_alerts_s")}),
+        (gettext_lazy("Access"), {"fields": ("auth", "username", "secret_ref", "verify_tls", "timeout_s")}),
+        (gettext_lazy("Freshness"), {"fields": ("stale_after_s", "pull_alerts_s")}),
     )
 
-    @admin.display(description="last answer", ordering="status__answered_at")
+    @admin.display(description=gettext_lazy("last answer"), ordering="status__answered_at")
     def answered(self, row: Source) -> Any:
         status = getattr(row, "status", None)
         return status.answered_at if status else None
 
-    @admin.display(description="error")
+    @admin.display(description=gettext_lazy("error"))
     def failure(self, row: Source) -> str:
         status = getattr(row, "status", None)
         return status.error if status and status.failing else ""
@@ -69,7 +70,7 @@ class IngestTokenAdmin(EditAdmin):
     list_display = ("name", "source", "created_at", "expires_at", "revoked_at", "last_used_at")
     list_filter = ("source",)
     search_fields = ("name",)
-    instead_of_deleting = "Revoke it instead."
+    instead_of_deleting = gettext_lazy("Revoke it instead.")
 
     def get_fields(self, request: HttpRequest, obj: Any = None) -> list[Any]:
         new = ["source", "name", "expires_at"]

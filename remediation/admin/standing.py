@@ -13,6 +13,7 @@ from django.http import HttpRequest
 from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
+from django.utils.translation import gettext_lazy
 
 from remediation.admin.managed import origin
 from remediation.models import Incident, Remediation, Rule
@@ -70,19 +71,19 @@ class StandingAdmin(Admin):
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
         return with_standing(super().get_queryset(request), now=timezone.now())
 
-    @admin.display(description="state", ordering="standing")
+    @admin.display(description=gettext_lazy("state"), ordering="standing")
     def state(self, row: Any) -> SafeString:
         words, tone = STATES[row.standing]
         return format_html('<span class="font-medium whitespace-nowrap {}">{}</span>', tone, words)
 
-    @admin.display(description="noise, 7 days", ordering="called")
+    @admin.display(description=gettext_lazy("noise, 7 days"), ordering="called")
     def noise(self, row: Any) -> str:
         if not row.called:
             return "none"
         share = f", {round(100 * row.alone / row.ended)} % by themselves" if row.ended else ""
         return f"{row.called}{share}"
 
-    @admin.display(description="series", ordering="status__series")
+    @admin.display(description=gettext_lazy("series"), ordering="status__series")
     def series(self, row: Rule) -> str:
         """How many, and how many of them are not well."""
         status = getattr(row, "status", None)
@@ -91,12 +92,12 @@ class StandingAdmin(Admin):
         parts = [f"{number} {word}" for word, number in (("bad", status.bad), ("unknown", status.unknown)) if number]
         return f"{', '.join(parts)} of {status.series}" if parts else str(status.series)
 
-    @admin.display(description="evaluated", ordering="status__evaluated_at")
+    @admin.display(description=gettext_lazy("evaluated"), ordering="status__evaluated_at")
     def evaluated(self, row: Rule) -> str:
         at = getattr(getattr(row, "status", None), "evaluated_at", None)
         return _ago((timezone.now() - at).total_seconds()) if at else "never"
 
-    @admin.display(description="from", ordering="managed_by")
+    @admin.display(description=gettext_lazy("from"), ordering="managed_by")
     def managed(self, row: Rule) -> str:
         return origin(row.managed_by) or "by hand"
 

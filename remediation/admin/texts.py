@@ -8,6 +8,7 @@ from typing import Any
 
 from django import forms
 from django.core.exceptions import ValidationError
+from django.utils.translation import gettext_lazy
 
 from remediation.admin.unfolded import TextareaWidget
 from remediation.repair.asking import COMPARE
@@ -58,7 +59,7 @@ class _Text(forms.CharField):
         try:
             return json.loads(text, parse_constant=_refuse)
         except (ValueError, RecursionError) as error:
-            raise ValidationError(f"This is no JSON: {error}") from error
+            raise ValidationError(gettext_lazy("This is no JSON: %(error)s") % {"error": error}) from error
 
     def scalar(self, text: str) -> Any:
         """A number, true, false or null where it reads as one and may be one, else the text."""
@@ -86,9 +87,11 @@ class PairsField(_Text):
         for line in filter(None, (line.strip() for line in text.splitlines())):
             name, equals, value = (part.strip() for part in line.partition("="))
             if not equals or not name:
-                raise ValidationError(f"Write one name=value a line; {line[:60]!r} is none.")
+                raise ValidationError(
+                    gettext_lazy("Write one name=value a line; %(line)s is none.") % {"line": repr(line[:60])}
+                )
             if name in found:
-                raise ValidationError(f"{name} is there twice.")
+                raise ValidationError(gettext_lazy("%(name)s is there twice.") % {"name": name})
             found[name] = self.scalar(value)
         return found
 
@@ -144,7 +147,10 @@ class QueriesField(_Text):
         found = self.LINE.fullmatch(line)
         value = self.scalar(found[3]) if found else None
         if found is None or not found[1].strip() or isinstance(value, bool) or not isinstance(value, int | float):
-            raise ValidationError(f"Write one query, a comparison and a number a line; {line[:60]!r} is none.")
+            raise ValidationError(
+                gettext_lazy("Write one query, a comparison and a number a line; %(line)s is none.")
+                % {"line": repr(line[:60])}
+            )
         return {"query": found[1].strip(), "op": found[2], "value": value}
 
     def _checked(self, given: Any) -> list[dict[str, Any]]:

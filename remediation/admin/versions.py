@@ -10,6 +10,7 @@ from typing import Any, Protocol
 from django.utils import timezone
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
+from django.utils.translation import gettext_lazy
 
 SHOWN = 20
 MISSING = object()
@@ -36,7 +37,7 @@ def as_html(versions: Iterable[Version], *, restore_url: Callable[[int], str] | 
     """The newest first, each with what it changed; with a way back to the earlier ones for those who may."""
     rows = list(versions)
     if not rows:
-        return format_html("{}", "None yet: the first is written when you save.")
+        return format_html("{}", gettext_lazy("None yet: the first is written when you save."))
     older = [*rows[1:], None]
     items = [
         (row, differences(before.body, row.body) if before else []) for row, before in zip(rows, older, strict=True)
@@ -59,7 +60,7 @@ def _version(row: Version, changed: list[tuple[str, str, str]], restore_url: str
         format_html(RESTORE, restore_url, row.number) if restore_url else "",
     )
     if not changed:
-        return format_html("{}<p>{}</p>", head, "The first version." if row.number == 1 else "")
+        return format_html("{}<p>{}</p>", head, gettext_lazy("The first version.") if row.number == 1 else "")
     lines = format_html_join("", "<li><code>{}</code>: <del>{}</del> → <ins>{}</ins></li>", changed)
     return format_html('{}<ul class="hs-list">{}</ul>', head, lines)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from django.conf import settings
 from django.db import models
+from django.utils.translation import gettext_lazy
 
 from remediation.models.remediation import Remediation
 
@@ -16,7 +17,7 @@ class Approval(models.Model):
     remediation = models.ForeignKey(Remediation, on_delete=models.CASCADE, related_name="approvals")
     user = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="+")
     answer = models.CharField(max_length=10, choices=Answer)
-    digest = models.CharField(max_length=64, help_text="Of the plan that was answered.")
+    digest = models.CharField(max_length=64, help_text=gettext_lazy("Of the plan that was answered."))
     reason = models.TextField(blank=True)
     at = models.DateTimeField()
 

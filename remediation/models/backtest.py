@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Any
 
 from django.db import models
+from django.utils.translation import gettext_lazy
 
 from remediation.models.playbook import Playbook
 from remediation.models.rule import Rule
@@ -29,19 +30,19 @@ class Backtest(models.Model):
     }
 
     rule = models.ForeignKey(Rule, on_delete=models.CASCADE, related_name="backtests")
-    body = models.JSONField(help_text="The rule as it was judged by, edits included.")
-    changes = models.JSONField(default=dict, help_text="What of it was edited for this backtest only.")
+    body = models.JSONField(help_text=gettext_lazy("The rule as it was judged by, edits included."))
+    changes = models.JSONField(default=dict, help_text=gettext_lazy("What of it was edited for this backtest only."))
     playbook = models.ForeignKey(Playbook, on_delete=models.SET_NULL, null=True, related_name="+")
     start = models.DateTimeField()
     end = models.DateTimeField()
 
     state = models.CharField(max_length=10, default=State.QUEUED)
-    progress = models.FloatField(default=0, help_text="0 to 1.")
+    progress = models.FloatField(default=0, help_text=gettext_lazy("0 to 1."))
     result = models.JSONField(null=True)
     error = models.TextField(blank=True)
     by = models.CharField(max_length=150)
     created_at = models.DateTimeField()
-    seen_at = models.DateTimeField(help_text="Last sign of life of whoever has it.")
+    seen_at = models.DateTimeField(help_text=gettext_lazy("Last sign of life of whoever has it."))
     ended_at = models.DateTimeField(null=True)
 
     class Meta:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from django.core.exceptions import ValidationError
 from django.db import models
+from django.utils.translation import gettext_lazy
 
 from remediation import matchers, registry
 from remediation.exceptions import ConfigurationError, MatcherError
@@ -25,7 +26,7 @@ def validate_matchers(text: str) -> None:
 def validate_labels(labels: Any) -> None:
     """A flat object of label names to texts."""
     if not isinstance(labels, dict):
-        raise ValidationError('Write an object such as {"team": "shop"}.')
+        raise ValidationError(gettext_lazy('Write an object such as {"team": "shop"}.'))
     for name, value in labels.items():
         if not LABEL_NAME.fullmatch(str(name)):
             raise ValidationError(f"{name!r} is no label name: letters, digits and underscores, no digit first.")
@@ -35,7 +36,7 @@ def validate_labels(labels: Any) -> None:
 
 def validate_secret_ref(text: str) -> None:
     if text and not SECRET_REF.fullmatch(text):
-        raise ValidationError("Write where the secret is, not the secret: env:NAME or file:/path.")
+        raise ValidationError(gettext_lazy("Write where the secret is, not the secret: env:NAME or file:/path."))
 
 
 def clean_params(kind: str, name: str, params: dict[str, Any]) -> None:

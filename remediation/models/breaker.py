@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from django.db import models
 from django.db.models import Q
+from django.utils.translation import gettext_lazy
 
 from remediation.models.playbook import Playbook
 from remediation.models.service import Service
@@ -24,7 +25,9 @@ class Breaker(models.Model):
     position = models.PositiveSmallIntegerField()
     service = models.ForeignKey(Service, on_delete=models.CASCADE, null=True, related_name="breakers")
     state = models.CharField(max_length=10, choices=State, default=State.CLOSED)
-    bad = models.PositiveSmallIntegerField(default=0, help_text="Bad verdicts since the last verified one.")
+    bad = models.PositiveSmallIntegerField(
+        default=0, help_text=gettext_lazy("Bad verdicts since the last verified one.")
+    )
     reason = models.TextField(blank=True)
     changed_at = models.DateTimeField()
 

@@ -5,12 +5,13 @@ from __future__ import annotations
 from datetime import datetime
 
 from django.db import models
+from django.utils.translation import gettext_lazy
 
 
 class Heartbeat(models.Model):
     stage = models.CharField(max_length=100, unique=True)
     at = models.DateTimeField()
-    every_s = models.FloatField(default=0, help_text="How often a sign is expected; 0 only on demand.")
+    every_s = models.FloatField(default=0, help_text=gettext_lazy("How often a sign is expected; 0 only on demand."))
     detail = models.JSONField(default=dict)
 
     def __str__(self) -> str:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from django.conf import settings
 from django.db import models
 from django.db.models import Q
+from django.utils.translation import gettext_lazy
 
 from remediation.models.rule import Rule, RuleVersion
 from remediation.models.service import Service
@@ -45,7 +46,7 @@ class Incident(models.Model):
     judged_at = models.DateTimeField(null=True)
 
     needs_person = models.BooleanField(default=False)
-    attention = models.TextField(blank=True, help_text="Why a person is needed.")
+    attention = models.TextField(blank=True, help_text=gettext_lazy("Why a person is needed."))
     acknowledged_by = models.ForeignKey(
         settings.AUTH_USER_MODEL, on_delete=models.SET_NULL, null=True, related_name="+"
     )
@@ -55,10 +56,10 @@ class Incident(models.Model):
         on_delete=models.SET_NULL,
         null=True,
         related_name="+",
-        help_text="Who repairs it by hand: automation holds meanwhile.",
+        help_text=gettext_lazy("Who repairs it by hand: automation holds meanwhile."),
     )
     taken_until = models.DateTimeField(null=True)
-    decide_at = models.DateTimeField(null=True, help_text="When the decide stage should look again.")
+    decide_at = models.DateTimeField(null=True, help_text=gettext_lazy("When the decide stage should look again."))
 
     class Meta:
         ordering = ["-opened_at"]

@@ -9,6 +9,7 @@ from django.core.exceptions import ValidationError
 from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
 from django.utils import timezone
+from django.utils.translation import gettext_lazy
 
 from remediation.models.base import FloatField, Seconds, clean_params, validate_matchers
 from remediation.states import Autonomy
@@ -39,34 +40,42 @@ class Playbook(models.Model):
     matchers = models.CharField(
         max_length=1000,
         validators=[validate_matchers],
-        help_text='Incidents it serves: alertname="AppDown", severity="critical".',
+        help_text=gettext_lazy('Incidents it serves: alertname="AppDown", severity="critical".'),
     )
     autonomy = models.CharField(max_length=10, choices=[(a, a) for a in Autonomy], default=Autonomy.SHADOW)
-    priority = models.IntegerField(default=0, help_text="Where several fit, the highest is taken; then the oldest.")
+    priority = models.IntegerField(
+        default=0, help_text=gettext_lazy("Where several fit, the highest is taken; then the oldest.")
+    )
     enabled = models.BooleanField(default=True)
     version = models.PositiveIntegerField(default=0, editable=False)
 
     autonomy_since = models.DateTimeField(null=True, editable=False)
-    autonomy_reason = models.TextField(blank=True, editable=False, help_text="Why it has the autonomy that it has.")
+    autonomy_reason = models.TextField(
+        blank=True, editable=False, help_text=gettext_lazy("Why it has the autonomy that it has.")
+    )
     shadow_window_s = Seconds(
         "shadow watches for (s)",
         default=600,
         validators=[MinValueValidator(1)],
-        help_text="A fault that ends within this without us has healed by itself.",
+        help_text=gettext_lazy("A fault that ends within this without us has healed by itself."),
     )
     promote_after = models.PositiveSmallIntegerField(
-        "promotion: attempts", default=10, help_text="Attempts it takes before more autonomy is proposed."
+        "promotion: attempts", default=10, help_text=gettext_lazy("Attempts it takes before more autonomy is proposed.")
     )
     promote_lift = FloatField(
         "promotion: lift",
         default=0.1,
-        help_text="How much likelier recovery has to be with it than without, at the lower end of the interval.",
+        help_text=gettext_lazy(
+            "How much likelier recovery has to be with it than without, at the lower end of the interval."
+        ),
     )
     silence_days = models.PositiveSmallIntegerField(
-        "forgotten after (days)", default=60, help_text="Without an attempt for so long it loses auto."
+        "forgotten after (days)", default=60, help_text=gettext_lazy("Without an attempt for so long it loses auto.")
     )
     masking_after = models.PositiveSmallIntegerField(
-        "masking: repairs", default=5, help_text="The same repair verified so often makes a problem for the owner."
+        "masking: repairs",
+        default=5,
+        help_text=gettext_lazy("The same repair verified so often makes a problem for the owner."),
     )
     masking_window_s = Seconds("masking: within (s)", default=604_800)
 
@@ -87,7 +96,9 @@ class Playbook(models.Model):
 
     def clean(self) -> None:
         if not self.matchers.strip():
-            raise ValidationError({"matchers": "Say which incidents it serves; an empty text would mean all of them."})
+            raise ValidationError(
+                {"matchers": gettext_lazy("Say which incidents it serves; an empty text would mean all of them.")}
+            )
 
     def body(self) -> dict[str, Any]:
         steps = [step.body() for step in self.steps.order_by("position")]
@@ -136,39 +147,49 @@ class Step(models.Model):
         max_length=500,
         blank=True,
         validators=[validate_matchers],
-        help_text='Among the targets of the incident\'s service: role="instance", backend="haproxy", name=~"app-.*". '
-        "A target whose labels contradict the incident's is never chosen.",
+        help_text=gettext_lazy(
+            'Among the targets of the incident\'s service: role="instance", backend="haproxy", name=~"app-.*". '
+            "A target whose labels contradict the incident's is never chosen."
+        ),
     )
     max_targets = models.PositiveSmallIntegerField(default=1, validators=[MinValueValidator(1), MaxValueValidator(100)])
     max_attempts = models.PositiveSmallIntegerField(
-        default=1, validators=[MinValueValidator(1), MaxValueValidator(10)], help_text="Per episode."
+        default=1, validators=[MinValueValidator(1), MaxValueValidator(10)], help_text=gettext_lazy("Per episode.")
     )
     timeout_s = Seconds("deadline of the effect (s)", default=30, validators=[MinValueValidator(1)])
 
     approvals = models.PositiveSmallIntegerField(default=1, validators=[MinValueValidator(1), MaxValueValidator(2)])
     approval_ttl_s = Seconds("approval expires after (s)", default=900, validators=[MinValueValidator(5)])
 
-    cooldown_s = Seconds("cooldown (s)", default=60, help_text="Between two effects on one target.")
-    budget = models.PositiveSmallIntegerField(default=3, help_text="Effects on one service per budget window.")
+    cooldown_s = Seconds("cooldown (s)", default=60, help_text=gettext_lazy("Between two effects on one target."))
+    budget = models.PositiveSmallIntegerField(
+        default=3, help_text=gettext_lazy("Effects on one service per budget window.")
+    )
     budget_window_s = Seconds("budget window (s)", default=3600)
 
     good_samples = models.PositiveSmallIntegerField(default=3, validators=[MinValueValidator(1)])
     verify_within_s = Seconds("verify within (s)", default=60, validators=[MinValueValidator(1)])
-    settle_s = Seconds("settle (s)", default=0, help_text="Wait after the effect before samples count.")
+    settle_s = Seconds("settle (s)", default=0, help_text=gettext_lazy("Wait after the effect before samples count."))
     verify_queries = models.JSONField(
         "verify also",
         default=list,
         blank=True,
-        help_text='More that has to hold for every series it gives: [{"query": "...", "op": "<", "value": 0.05}].',
+        help_text=gettext_lazy(
+            'More that has to hold for every series it gives: [{"query": "...", "op": "<", "value": 0.05}].'
+        ),
     )
     collateral = models.BooleanField(
-        "watch dependants", default=True, help_text="A dependant that turns bad after the effect makes it worsened."
+        "watch dependants",
+        default=True,
+        help_text=gettext_lazy("A dependant that turns bad after the effect makes it worsened."),
     )
     undo = models.BooleanField(
-        "undo when worsened", default=True, help_text="Where the verb can be undone; a person otherwise."
+        "undo when worsened", default=True, help_text=gettext_lazy("Where the verb can be undone; a person otherwise.")
     )
     relapse_s = Seconds(
-        "relapse within (s)", default=600, help_text="Bad again within this after verified is recorded as a relapse."
+        "relapse within (s)",
+        default=600,
+        help_text=gettext_lazy("Bad again within this after verified is recorded as a relapse."),
     )
 
     class Rollout(models.TextChoices):
@@ -177,20 +198,25 @@ class Step(models.Model):
         TOGETHER = "together", "all at once"
 
     rollout = models.CharField(
-        max_length=10, choices=Rollout, default=Rollout.ONE, help_text="How many targets are repaired at a time."
+        max_length=10,
+        choices=Rollout,
+        default=Rollout.ONE,
+        help_text=gettext_lazy("How many targets are repaired at a time."),
     )
     min_healthy = models.PositiveSmallIntegerField(
         default=1,
-        help_text="Targets of the same service and role that have to stay available; asked where there are several.",
+        help_text=gettext_lazy(
+            "Targets of the same service and role that have to stay available; asked where there are several."
+        ),
     )
     domain = models.CharField(
         "failure domain",
         max_length=100,
         blank=True,
-        help_text="A label of the targets, such as zone: one of its values is touched at a time.",
+        help_text=gettext_lazy("A label of the targets, such as zone: one of its values is touched at a time."),
     )
     budget_per_target = models.PositiveSmallIntegerField(
-        default=0, help_text="Effects on one target per budget window; 0: only the service's budget."
+        default=0, help_text=gettext_lazy("Effects on one target per budget window; 0: only the service's budget.")
     )
 
     class Meta:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from django.db import models
 from django.db.models import Q
+from django.utils.translation import gettext_lazy
 
 from remediation.models.playbook import Playbook
 from remediation.models.rule import Rule
@@ -25,7 +26,7 @@ class Problem(models.Model):
     closed_at = models.DateTimeField(null=True)
     closed_by = models.CharField(max_length=150, blank=True)
     repairs = models.PositiveIntegerField(default=0)
-    trend = models.JSONField(default=list, help_text="Repairs per day, the oldest first.")
+    trend = models.JSONField(default=list, help_text=gettext_lazy("Repairs per day, the oldest first."))
 
     class Meta:
         ordering = ["-last_at"]

@@ -6,6 +6,7 @@ import uuid
 
 from django.db import models
 from django.db.models import Q
+from django.utils.translation import gettext_lazy
 
 from remediation.models.incident import Incident
 from remediation.models.playbook import Playbook, Step
@@ -31,33 +32,42 @@ class Remediation(models.Model):
 
     state = models.CharField(max_length=20, default=RemediationState.PLANNED)
     state_since = models.DateTimeField()
-    reason = models.TextField(blank=True, help_text="Why it is in this state.")
+    reason = models.TextField(blank=True, help_text=gettext_lazy("Why it is in this state."))
     created_at = models.DateTimeField()
-    due_at = models.DateTimeField(null=True, help_text="When the reconcile should look again.")
+    due_at = models.DateTimeField(null=True, help_text=gettext_lazy("When the reconcile should look again."))
     ended_at = models.DateTimeField(null=True)
 
-    plan = models.JSONField(help_text="Targets, exact calls, before-state, evidence; never changed.")
+    plan = models.JSONField(help_text=gettext_lazy("Targets, exact calls, before-state, evidence; never changed."))
     digest = models.CharField(max_length=64)
-    guards = models.JSONField(default=list, help_text="What each guard said last, with its numbers.")
+    guards = models.JSONField(default=list, help_text=gettext_lazy("What each guard said last, with its numbers."))
     approvals_needed = models.PositiveSmallIntegerField(default=1)
     expires_at = models.DateTimeField(null=True)
 
-    key = models.UUIDField(default=uuid.uuid4, unique=True, help_text="Idempotency key of the effect.")
-    fence = models.PositiveIntegerField(default=0, help_text="Rises with every claim.")
+    key = models.UUIDField(default=uuid.uuid4, unique=True, help_text=gettext_lazy("Idempotency key of the effect."))
+    fence = models.PositiveIntegerField(default=0, help_text=gettext_lazy("Rises with every claim."))
     worker = models.CharField(max_length=200, blank=True)
     lease_until = models.DateTimeField(null=True)
     effect_started_at = models.DateTimeField(null=True)
     effect_ended_at = models.DateTimeField(null=True)
     output = models.TextField(blank=True)
-    checks = models.JSONField(default=list, help_text="What verification saw: time, verdict, value of each look.")
-    before_effect = models.JSONField(
-        default=dict, help_text="What was bad around it when the intent was committed: collateral is what came after."
+    checks = models.JSONField(
+        default=list, help_text=gettext_lazy("What verification saw: time, verdict, value of each look.")
     )
-    collateral = models.JSONField(default=list, help_text="What turned bad after the effect, with its reason.")
-    undone = models.JSONField(default=dict, help_text="What came of the undo: started_at, ended_at, ok, output.")
-    relapsed_at = models.DateTimeField(null=True, help_text="When it was bad again, soon after it was verified.")
-    watch_until = models.DateTimeField(null=True, help_text="Shadow: until when the fault is watched.")
-    healed_at = models.DateTimeField(null=True, help_text="Shadow: when the fault ended without us.")
+    before_effect = models.JSONField(
+        default=dict,
+        help_text=gettext_lazy("What was bad around it when the intent was committed: collateral is what came after."),
+    )
+    collateral = models.JSONField(
+        default=list, help_text=gettext_lazy("What turned bad after the effect, with its reason.")
+    )
+    undone = models.JSONField(
+        default=dict, help_text=gettext_lazy("What came of the undo: started_at, ended_at, ok, output.")
+    )
+    relapsed_at = models.DateTimeField(
+        null=True, help_text=gettext_lazy("When it was bad again, soon after it was verified.")
+    )
+    watch_until = models.DateTimeField(null=True, help_text=gettext_lazy("Shadow: until when the fault is watched."))
+    healed_at = models.DateTimeField(null=True, help_text=gettext_lazy("Shadow: when the fault ended without us."))
 
     class Meta:
         ordering = ["-created_at"]

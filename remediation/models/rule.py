@@ -11,6 +11,7 @@ from zlib import crc32
 from django.core.exceptions import ValidationError
 from django.core.validators import MinValueValidator
 from django.db import models
+from django.utils.translation import gettext_lazy
 
 from remediation.exceptions import ConfigurationError
 from remediation.models.base import Seconds, clean_params, validate_labels
@@ -38,7 +39,9 @@ CONDITION_KEYS = ("name", "query", "detector", "params")
 def clean_conditions(found: Any) -> list[dict[str, Any]]:
     """Further conditions as they are stored. Raises ValidationError on `conditions` that names which one is wrong."""
     if not isinstance(found, list) or not all(isinstance(one, dict) for one in found):
-        raise ValidationError({"conditions": 'Write a list such as [{"query": "up", "detector": "absent"}].'})
+        raise ValidationError(
+            {"conditions": gettext_lazy('Write a list such as [{"query": "up", "detector": "absent"}].')}
+        )
     return [_clean_condition(one, at) for at, one in enumerate(found, start=2)]
 
 
@@ -63,7 +66,7 @@ def _clean_condition(found: dict[str, Any], at: int) -> dict[str, Any]:
 
 class Rule(models.Model):
     name = models.CharField(
-        max_length=100, unique=True, help_text="Becomes the label alertname, which playbooks match on."
+        max_length=100, unique=True, help_text=gettext_lazy("Becomes the label alertname, which playbooks match on.")
     )
     source = models.ForeignKey(Source, on_delete=models.PROTECT, related_name="rules")
     service = models.ForeignKey(
@@ -72,11 +75,13 @@ class Rule(models.Model):
         null=True,
         blank=True,
         related_name="rules",
-        help_text="Left empty: the service whose matchers fit the series.",
+        help_text=gettext_lazy("Left empty: the service whose matchers fit the series."),
     )
     query = models.TextField(
-        help_text="PromQL that returns the value to be judged, without a comparison. "
-        "For the detector firing alert: matchers of the alerts."
+        help_text=gettext_lazy(
+            "PromQL that returns the value to be judged, without a comparison. "
+            "For the detector firing alert: matchers of the alerts."
+        )
     )
     detector = models.CharField(max_length=50)
     params = models.JSONField("parameters", default=dict, blank=True)
@@ -84,30 +89,41 @@ class Rule(models.Model):
         "further conditions",
         default=list,
         blank=True,
-        help_text='More to be judged beside the query: [{"query": ..., "detector": ..., "params": {...}}].',
+        help_text=gettext_lazy(
+            'More to be judged beside the query: [{"query": ..., "detector": ..., "params": {...}}].'
+        ),
     )
     need = models.CharField(
         "conditions needed",
         max_length=10,
         default="all",
-        help_text="How many of the query and the further conditions must be bad: all, any, or a number.",
+        help_text=gettext_lazy("How many of the query and the further conditions must be bad: all, any, or a number."),
     )
     traffic_query = models.TextField(
         "traffic",
         blank=True,
         default="",
-        help_text="PromQL of the traffic behind the value. With less than the minimum, bad is taken for unknown.",
+        help_text=gettext_lazy(
+            "PromQL of the traffic behind the value. With less than the minimum, bad is taken for unknown."
+        ),
     )
     minimum_traffic = models.FloatField(
-        default=0.0, validators=[MinValueValidator(0)], help_text="In the unit of the traffic query; 0: not asked."
+        default=0.0,
+        validators=[MinValueValidator(0)],
+        help_text=gettext_lazy("In the unit of the traffic query; 0: not asked."),
     )
     interval_s = Seconds("interval (s)", default=15, validators=[MinValueValidator(1)])
-    for_s = Seconds("for (s)", default=0, validators=[MinValueValidator(0)], help_text="Bad this long before it fires.")
+    for_s = Seconds(
+        "for (s)",
+        default=0,
+        validators=[MinValueValidator(0)],
+        help_text=gettext_lazy("Bad this long before it fires."),
+    )
     keep_firing_for_s = Seconds(
         "keep firing for (s)",
         default=0,
         validators=[MinValueValidator(0)],
-        help_text="Good this long before it is over.",
+        help_text=gettext_lazy("Good this long before it is over."),
     )
     severity = models.CharField(max_length=10, choices=[(s, s) for s in Severity], default=Severity.WARNING)
     labels = models.JSONField(default=dict, blank=True, validators=[validate_labels])
@@ -119,7 +135,7 @@ class Rule(models.Model):
         blank=True,
         default="",
         editable=False,
-        help_text="Who applies it from files (`manage.py rules apply --owner`); empty: made by hand.",
+        help_text=gettext_lazy("Who applies it from files (`manage.py rules apply --owner`); empty: made by hand."),
     )
 
     class Meta:
@@ -131,7 +147,7 @@ class Rule(models.Model):
     def clean(self) -> None:
         clean_params("detector", self.detector, self.params)
         if not self.query.strip():
-            raise ValidationError({"query": "A rule needs a query."})
+            raise ValidationError({"query": gettext_lazy("A rule needs a query.")})
         self.conditions = clean_conditions(self.conditions)
         try:
             self.needed  # noqa: B018 - it says what is wrong with it
@@ -139,7 +155,7 @@ class Rule(models.Model):
             raise ValidationError({"need": str(error)}) from error
         if bool(self.traffic_query.strip()) != (self.minimum_traffic > 0):
             lacking = "traffic_query" if self.minimum_traffic > 0 else "minimum_traffic"
-            raise ValidationError({lacking: "The traffic's query and its minimum belong together."})
+            raise ValidationError({lacking: gettext_lazy("The traffic's query and its minimum belong together.")})
 
     @property
     def needed(self) -> int:
@@ -228,12 +244,15 @@ class RuleStatus(models.Model):
     settled = models.CharField(
         max_length=100,
         blank=True,
-        help_text="Names the version and the series when every one of them is ok and nothing is open: seen again "
-        "as they were, nothing has to be read or written.",
+        help_text=gettext_lazy(
+            "Names the version and the series when every one of them is ok and nothing is open: seen again "
+            "as they were, nothing has to be read or written."
+        ),
     )
-    looked_at = models.DateTimeField(null=True, help_text="When the series were last written.")
+    looked_at = models.DateTimeField(null=True, help_text=gettext_lazy("When the series were last written."))
     waiting = models.BooleanField(
-        default=False, help_text="Alerts came while it was being evaluated: whoever is at it looks once more."
+        default=False,
+        help_text=gettext_lazy("Alerts came while it was being evaluated: whoever is at it looks once more."),
     )
 
     def __str__(self) -> str:

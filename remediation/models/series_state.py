@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from django.db import models
+from django.utils.translation import gettext_lazy
 
 from remediation.models.rule import Rule
 from remediation.states import Phase, Verdict
@@ -13,7 +14,9 @@ class SeriesState(models.Model):
     fingerprint = models.CharField(max_length=16)
     labels = models.JSONField(default=dict)
     phase = models.CharField(max_length=10, default=Phase.UNKNOWN)
-    phase_since = models.FloatField(default=0, help_text="Seconds since the epoch, less the time spent unknown.")
+    phase_since = models.FloatField(
+        default=0, help_text=gettext_lazy("Seconds since the epoch, less the time spent unknown.")
+    )
     verdict = models.CharField(max_length=10, default=Verdict.UNKNOWN)
     verdict_since = models.FloatField(default=0)
     judged_at = models.FloatField(default=0)

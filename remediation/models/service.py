@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from django.db import models
+from django.utils.translation import gettext_lazy
 
 from remediation.models.base import validate_matchers
 
@@ -16,8 +17,9 @@ class Service(models.Model):
         max_length=1000,
         blank=True,
         validators=[validate_matchers],
-        help_text='Series and alerts that belong to it: service="cart", job=~"cart|cart-db". '
-        'Left empty: service="NAME".',
+        help_text=gettext_lazy(
+            'Series and alerts that belong to it: service="cart", job=~"cart|cart-db". Left empty: service="NAME".'
+        ),
     )
     depends_on = models.ManyToManyField("self", symmetrical=False, blank=True, related_name="dependants")
     runbook_url = models.URLField(blank=True)

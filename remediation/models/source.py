@@ -10,6 +10,7 @@ from datetime import datetime
 from django.core.exceptions import ValidationError
 from django.core.validators import MinValueValidator, URLValidator
 from django.db import models
+from django.utils.translation import gettext_lazy
 
 from remediation.models.base import Seconds, validate_secret_ref
 
@@ -26,7 +27,9 @@ class Source(models.Model):
 
     name = models.SlugField(unique=True)
     url = models.CharField(
-        max_length=500, validators=[validate_http], help_text="Prometheus, Thanos, Mimir or VictoriaMetrics."
+        max_length=500,
+        validators=[validate_http],
+        help_text=gettext_lazy("Prometheus, Thanos, Mimir or VictoriaMetrics."),
     )
     alertmanager_url = models.CharField(max_length=500, blank=True, validators=[validate_http])
     auth = models.CharField(max_length=10, choices=Auth, default=Auth.NONE)
@@ -36,7 +39,9 @@ class Source(models.Model):
         max_length=500,
         blank=True,
         validators=[validate_secret_ref],
-        help_text="Where the password or token is: env:NAME or file:/path. The secret itself is never stored.",
+        help_text=gettext_lazy(
+            "Where the password or token is: env:NAME or file:/path. The secret itself is never stored."
+        ),
     )
     verify_tls = models.BooleanField("verify TLS", default=True)
     timeout_s = Seconds("timeout (s)", default=10, validators=[MinValueValidator(0.1)])
@@ -44,13 +49,13 @@ class Source(models.Model):
         "stale after (s)",
         default=60,
         validators=[MinValueValidator(1)],
-        help_text="A sample older than this counts as none. About three to four scrape intervals.",
+        help_text=gettext_lazy("A sample older than this counts as none. About three to four scrape intervals."),
     )
     pull_alerts_s = Seconds(
         "pull alerts every (s)",
         default=15,
         validators=[MinValueValidator(0)],
-        help_text="How often /api/v1/alerts is read; 0 never.",
+        help_text=gettext_lazy("How often /api/v1/alerts is read; 0 never."),
     )
     confirmed_by = models.ForeignKey(
         "self",
@@ -58,7 +63,9 @@ class Source(models.Model):
         null=True,
         blank=True,
         related_name="confirms",
-        help_text="Another server that scrapes the same: nothing automatic is done unless it says the same.",
+        help_text=gettext_lazy(
+            "Another server that scrapes the same: nothing automatic is done unless it says the same."
+        ),
     )
     enabled = models.BooleanField(default=True)
 
@@ -70,9 +77,11 @@ class Source(models.Model):
 
     def clean(self) -> None:
         if self.auth != self.Auth.NONE and not self.secret_ref:
-            raise ValidationError({"secret_ref": "This kind of authentication needs a reference to its secret."})
+            raise ValidationError(
+                {"secret_ref": gettext_lazy("This kind of authentication needs a reference to its secret.")}
+            )
         if self.auth == self.Auth.BASIC and not self.username:
-            raise ValidationError({"username": "Basic authentication needs a user name."})
+            raise ValidationError({"username": gettext_lazy("Basic authentication needs a user name.")})
 
 
 class SourceStatus(models.Model):

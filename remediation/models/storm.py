@@ -7,6 +7,7 @@ from typing import Any
 
 from django.db import models
 from django.db.models import Q
+from django.utils.translation import gettext_lazy
 
 from remediation.models.source import Source
 
@@ -20,7 +21,7 @@ class Storm(models.Model):
 
     source = models.ForeignKey(Source, on_delete=models.CASCADE, related_name="storms")
     began_at = models.DateTimeField()
-    last_at = models.DateTimeField(help_text="When it was last too much.")
+    last_at = models.DateTimeField(help_text=gettext_lazy("When it was last too much."))
     ended_at = models.DateTimeField(null=True)
     reason = models.TextField()
     numbers = models.JSONField(default=dict)

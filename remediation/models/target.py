@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from django.db import models
+from django.utils.translation import gettext_lazy
 
 from remediation import registry
 from remediation.models.base import clean_params, validate_labels
@@ -16,18 +17,23 @@ class Target(models.Model):
     backend = models.CharField(max_length=50)
     params = models.JSONField("parameters", default=dict, blank=True)
     role = models.CharField(
-        max_length=50, blank=True, help_text="What it is to its service: instance, pool, primary. Steps select by it."
+        max_length=50,
+        blank=True,
+        help_text=gettext_lazy("What it is to its service: instance, pool, primary. Steps select by it."),
     )
     labels = models.JSONField(
         default=dict,
         blank=True,
         validators=[validate_labels],
-        help_text='Labels that tie it to its series: {"instance": "10.0.0.1:9100"}. An incident with another value '
-        "of one of them is not about this target.",
+        help_text=gettext_lazy(
+            'Labels that tie it to its series: {"instance": "10.0.0.1:9100"}. An incident with another value '
+            "of one of them is not about this target."
+        ),
     )
     enabled = models.BooleanField(default=True)
     automation_off = models.TextField(
-        blank=True, help_text="Why nothing automatic touches it; empty: it may. A failed undo writes this."
+        blank=True,
+        help_text=gettext_lazy("Why nothing automatic touches it; empty: it may. A failed undo writes this."),
     )
     automation_off_at = models.DateTimeField(null=True, blank=True, editable=False)
 

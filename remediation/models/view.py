@@ -6,15 +6,16 @@ from django.conf import settings
 from django.contrib.auth.models import User
 from django.db import models
 from django.db.models import Q
+from django.utils.translation import gettext_lazy
 
 
 class SavedView(models.Model):
     """A filter of one page under a name. Shared ones are for everybody who may sign in."""
 
     owner = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="views")
-    page = models.CharField(max_length=20, help_text="The name of the page in the site map.")
+    page = models.CharField(max_length=20, help_text=gettext_lazy("The name of the page in the site map."))
     name = models.CharField(max_length=60)
-    query = models.CharField(max_length=600, help_text="What stands behind the question mark.")
+    query = models.CharField(max_length=600, help_text=gettext_lazy("What stands behind the question mark."))
     shared = models.BooleanField(default=False)
     saved_at = models.DateTimeField()
 

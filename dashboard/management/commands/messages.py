@@ -5,14 +5,21 @@ from __future__ import annotations
 from argparse import ArgumentParser
 from typing import Any
 
+from django.apps import apps
 from django.core.management.base import BaseCommand
 
 from dashboard.catalogue import PLURAL_FORMS
 from dashboard.extraction import brought_up_to_date, save
 from dashboard.home import BASE_DIR
+from remediation.models import names
 
 SOURCES = {"dashboard": ("dashboard", "templates"), "remediation": ("remediation",)}
 """Whose catalogue holds the texts of which directories."""
+
+
+def derived(app: str) -> list[str]:
+    """Names that follow from code and are written nowhere: those of models and their fields."""
+    return list(dict.fromkeys(names.named(apps.get_app_config(app)))) if app == "remediation" else []
 
 
 class Command(BaseCommand):
@@ -29,7 +36,8 @@ class Command(BaseCommand):
         for app, directories in SOURCES.items():
             for language in PLURAL_FORMS:
                 locale = BASE_DIR / app / "locale"
-                found = brought_up_to_date(BASE_DIR, locale, language, [BASE_DIR / name for name in directories])
+                sources = [BASE_DIR / name for name in directories]
+                found = brought_up_to_date(BASE_DIR, locale, language, sources, derived(app))
                 empty = [one for one in found if not one.strings]
                 if not missing:
                     save(locale, language, found)
