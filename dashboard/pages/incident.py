@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-from datetime import datetime
-
 from django.contrib import messages
 from django.contrib.auth.decorators import permission_required
-from django.db import transaction
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
@@ -16,15 +13,15 @@ from django.views.decorators.http import require_GET, require_POST
 
 from dashboard.live import publish
 from dashboard.live.fragments import Context, fragment
-from dashboard.pages import charts, ladder, plans, rows, story
+from dashboard.pages import acknowledging, charts, ladder, plans, rows, story
 from dashboard.pages.answers import conflict, person
 from dashboard.pages.words import expected, span
 from remediation.decide import takeover
 from remediation.decide.again import was_asked
 from remediation.episodes import close_by_hand
 from remediation.exceptions import Conflict
-from remediation.models import Incident, Note, record
-from remediation.states import IncidentState, Outcome
+from remediation.models import Incident, Note
+from remediation.states import Outcome
 
 NOTE_LENGTH = 4000
 
@@ -113,18 +110,9 @@ def series(request: HttpRequest, pk: int) -> JsonResponse:
 def acknowledge(request: HttpRequest, pk: int) -> HttpResponse:
     """Say that somebody looks at it. It changes nothing of what is done automatically."""
     row = get_object_or_404(Incident, pk=pk)
-    if not _acknowledge(row, by=person(request).username, user_id=person(request).pk, now=timezone.now()):
+    if not acknowledging.acknowledge(row, by=person(request), now=timezone.now()):
         messages.info(request, _("It was acknowledged already, or it is over."))
     return redirect("incident", pk=pk)
-
-
-def _acknowledge(row: Incident, *, by: str, user_id: int, now: datetime) -> bool:
-    with transaction.atomic():
-        open_and_new = Incident.objects.filter(pk=row.pk, acknowledged_at=None).exclude(state=IncidentState.RESOLVED)
-        if not open_and_new.update(acknowledged_by_id=user_id, acknowledged_at=now):
-            return False
-        record(row, "acknowledged", now=now, actor=by)
-    return True
 
 
 @require_POST
