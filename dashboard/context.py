@@ -4,7 +4,6 @@ from typing import Any
 
 from django.conf import settings
 from django.http import HttpRequest
-from django.urls import NoReverseMatch, reverse
 
 from dashboard import signing_in
 from dashboard.pages.places import places
@@ -43,9 +42,5 @@ def theme(request: HttpRequest) -> str:
 
 
 def languages() -> list[tuple[str, str]]:
-    """Codes and names to choose from; none where there is nothing to choose, or no address to choose at."""
-    try:
-        reverse("set_language")
-    except NoReverseMatch:
-        return []
+    """Codes and names to choose from; none where there is nothing to choose."""
     return list(settings.LANGUAGES) if len(settings.LANGUAGES) > 1 else []

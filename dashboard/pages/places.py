@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from django.conf import settings
-from django.urls import NoReverseMatch, reverse
+from django.urls import reverse
 from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 
@@ -29,11 +29,7 @@ class Place:
 
     @property
     def href(self) -> str:
-        """Empty where this installation has no such page."""
-        try:
-            return reverse(self.name)
-        except NoReverseMatch:
-            return ""
+        return reverse(self.name)
 
 
 PLACES = (
@@ -51,4 +47,4 @@ PLACES = (
 
 def places() -> list[Place]:
     """Those that there are, in their order. The panel that breaks things exists in the demo only."""
-    return [place for place in PLACES if place.href and (settings.HOMEOSTAT_DEMO or place.name != "demo")]
+    return [place for place in PLACES if settings.HOMEOSTAT_DEMO or place.name != "demo"]
