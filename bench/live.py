@@ -59,7 +59,8 @@ class Measured:
 
     @property
     def cpu_us(self) -> float:
-        return self.cpu_s / max(1, self.frames) * 1e6
+        """Per change and client; changes that came in one frame are as many deliveries."""
+        return self.cpu_s / (self.changes * self.clients) * 1e6
 
 
 def measure(server: Server, cookies: list[str], *, home: Path, rate: float, changes: int) -> Measured:
@@ -242,13 +243,13 @@ def report(found: list[Measured]) -> bool:
         delays = [f"{percentile(one.delays, share):.1f}" if one.delays else "" for share in (0.5, 0.99)]
         rate = f"{one.changes / one.took_s:.1f}"
         cost = [f"{one.cpu_us:.1f}", f"{one.cpu_us / floor.cpu_us:.2f}", f"{one.cpu_s / one.took_s:.2f}"]
-        rows.append(
-            [str(one.clients), one.name, str(one.changes), rate, *delays, *cost, str(one.lost), f"{one.rss_mb:.0f}"]
-        )
+        what = [str(one.clients), one.name, str(one.changes), f"{one.frames / one.clients:.0f}", rate]
+        rows.append([*what, *delays, *cost, str(one.lost), f"{one.rss_mb:.0f}"])
     header = [
         "clients",
         "server",
         "changes",
+        "frames",
         "a second",
         "p50 ms",
         "p99 ms",

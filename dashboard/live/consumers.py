@@ -8,14 +8,12 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
-from channels.db import database_sync_to_async
 from channels.generic.websocket import AsyncWebsocketConsumer
 from django.conf import settings
 
 from dashboard.language import of_scope
 from dashboard.live.fragments import KEY_LENGTH, KEYS_AT_ONCE
 from dashboard.live.hub import hub
-from dashboard.live.sessions import rights_of
 from dashboard.live.shown import known_language
 from dashboard.live.socket import Socket
 from dashboard.live.wire import EXTENSION, AsgiWire, Wire
@@ -44,13 +42,12 @@ class LiveConsumer(AsyncWebsocketConsumer):
         if user is None or not user.is_authenticated:
             await self.close(code=4401)
             return
-        rights = await database_sync_to_async(rights_of)(user.pk)
         await self.accept()
         hub.start()
         session = self.scope["session"].session_key or ""
         extensions: dict[str, Any] = self.scope.get("extensions") or {}
         wire: Wire = extensions.get(EXTENSION) or AsgiWire(self._write)
-        self.socket = Socket(wire, self._hang_up, session=session, user_id=user.pk, rights=rights)
+        self.socket = Socket(wire, self._hang_up, session=session, user_id=user.pk)
         hub.sockets.add(self.socket)
 
     async def dispatch(self, message: Any) -> None:

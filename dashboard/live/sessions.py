@@ -29,12 +29,6 @@ def still_valid(sessions: Mapping[str, int]) -> dict[str, Rights]:
     }
 
 
-def rights_of(user_id: int) -> Rights | None:
-    """None for somebody who is not there, or not active."""
-    user = _users([user_id]).get(user_id)
-    return _rights(user) if user is not None else None
-
-
 def _users(pks: Iterable[int]) -> dict[int, User]:
     found = get_user_model()._default_manager.filter(pk__in=set(pks), is_active=True)
     return {user.pk: user for user in found.prefetch_related("user_permissions", "groups__permissions")}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import random
 import time
 from collections.abc import Callable
@@ -30,18 +31,17 @@ Place = tuple[str, str]
 class Socket:
     """What the hub knows of a browser. `joined` is False until it was told how things stand."""
 
-    def __init__(
-        self, wire: Wire, hang_up: Callable[[int], None], *, session: str, user_id: int, rights: Rights | None
-    ) -> None:
+    def __init__(self, wire: Wire, hang_up: Callable[[int], None], *, session: str, user_id: int) -> None:
         self.session = session
         self.user_id = user_id
-        self.rights = rights
+        self.rights: Rights | None = None  # learned at the first check, together with all who came in that second
+        self.checked_at = -math.inf
         self.view: frozenset[Place] = frozenset()
         self.joined = False
         now = time.monotonic()
         self.heard_at = now
-        # Spread, so that a thousand browsers that came back together do not answer, and are not checked, together.
-        self.beat_at = self.checked_at = now - random.random() * BEAT_S  # noqa: S311 - no secret
+        # Spread, so that a thousand browsers that came back together do not answer together.
+        self.beat_at = now - random.random() * BEAT_S  # noqa: S311 - no secret
         self._behind_since: float | None = None
         self._wire, self._hang_up = wire, hang_up
 
@@ -69,6 +69,13 @@ class Socket:
 
     def heard(self) -> None:
         self.heard_at = time.monotonic()
+
+    def checked(self, rights: Rights | None, at: float, *, every_s: float) -> bool:
+        """Whether the person is signed in (None: no) and may do what they might at the check before."""
+        if self.rights is None:
+            self.rights, at = rights, at - random.random() * every_s  # noqa: S311 - spread, as above
+        self.checked_at = at
+        return rights is not None and rights == self.rights
 
     def close(self, code: int) -> None:
         """Say goodbye to somebody who is there."""

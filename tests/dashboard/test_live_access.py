@@ -15,7 +15,7 @@ from django.test import Client
 from django.utils import timezone
 
 from dashboard.live import hub as hubs
-from dashboard.live.sessions import rights_of, still_valid
+from dashboard.live.sessions import still_valid
 from tests.dashboard import factories, live_browser
 from tests.dashboard.live_browser import ORIGIN, browser, frame, run
 
@@ -129,7 +129,7 @@ def test_a_session_of_somebody_else_is_not_valid(client: Client) -> None:
     key = client.session.session_key
     assert key is not None
     ann = User.objects.get(username="ann")
-    assert still_valid({key: ann.pk}) == {key: rights_of(ann.pk)}
+    assert set(still_valid({key: ann.pk})) == {key}
     assert still_valid({key: factories.a_user("viewer").pk}) == {}
     assert still_valid({"no-such-session": ann.pk}) == {}
 
@@ -165,3 +165,14 @@ def test_what_makes_no_sense_is_left_aside(client: Client, text: str) -> None:
         await socket.leave()
 
     run(test)
+
+
+def test_all_sessions_are_checked_by_the_same_four_queries(django_assert_num_queries: Any) -> None:
+    asked: dict[str, int] = {}
+    for number in range(12):
+        person, session = factories.a_user("viewer", name=f"person {number}"), Client()
+        session.force_login(person)
+        asked[str(session.session.session_key)] = person.pk
+        if number in (0, 11):
+            with django_assert_num_queries(5):
+                assert set(still_valid(asked)) == set(asked)

@@ -87,7 +87,7 @@ BEAT = Frame('{"beat":1}')
 
 def test_a_slow_browser_is_told_to_fetch_anew() -> None:
     pipe = Pipe()
-    socket = Socket(pipe, lambda code: None, session="s", user_id=1, rights=None)
+    socket = Socket(pipe, lambda code: None, session="s", user_id=1)
     for number in range(1000):
         socket.put(Frame(f"{number:0>9999}"))
         assert pipe.waiting() <= WAITING_AT_MOST
@@ -104,7 +104,7 @@ def test_a_slow_browser_is_told_to_fetch_anew() -> None:
 
 def test_a_frame_that_is_larger_than_what_may_wait_is_still_sent() -> None:
     pipe = Pipe()
-    socket = Socket(pipe, lambda code: None, session="s", user_id=1, rights=None)
+    socket = Socket(pipe, lambda code: None, session="s", user_id=1)
     socket.put(Frame("x" * WAITING_AT_MOST))
     pipe.take()
     assert len(pipe.taken[0]) == WAITING_AT_MOST
@@ -112,7 +112,7 @@ def test_a_frame_that_is_larger_than_what_may_wait_is_still_sent() -> None:
 
 def test_a_browser_that_never_reads_is_dropped() -> None:
     pipe, closed = Pipe(), list[int]()
-    socket = Socket(pipe, closed.append, session="s", user_id=1, rights=None)
+    socket = Socket(pipe, closed.append, session="s", user_id=1)
     for _ in range(100):
         socket.put(Frame("x" * 9999))
     now = time.monotonic()

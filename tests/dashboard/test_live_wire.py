@@ -108,7 +108,7 @@ def test_a_browser_that_never_reads_keeps_a_bounded_amount_of_memory_and_is_drop
             with sockets.create_connection(("127.0.0.1", server.port)) as deaf:
                 deaf.sendall(HANDSHAKE)
                 wire, codes = await asyncio.wait_for(server.wires.get(), 5), list[int]()
-                one = Socket(wire, codes.append, session="s", user_id=1, rights=None)
+                one = Socket(wire, codes.append, session="s", user_id=1)
                 most = 0
                 for number in range(2000):
                     one.put(Frame(f"{number:0>16384}"))  # 32 MB in all; the kernel takes some of it
