@@ -11,7 +11,7 @@ VENV_PYTHON = .venv/bin/python
 CHECKED = remediation dashboard deploy bench tests manage.py
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test faults invariants demo-faults run lint typecheck format lock bench bench-evaluate bench-reaction bench-detect screenshots messages clean
+.PHONY: help demo test faults invariants demo-faults run lint typecheck format lock bench bench-evaluate bench-reaction bench-live bench-detect screenshots messages clean
 
 help: ## list the targets
 	@sed -nE 's/^([a-z-]+):.*## (.*)/  make \1\t\2/p' Makefile | expand -t 22
@@ -59,6 +59,7 @@ bench: ## measure what evaluating rules costs, how long a repair takes to start,
 	@$(VENV_PYTHON) -m bench.evaluate
 	@$(VENV_PYTHON) -m bench.reaction
 	@$(VENV_PYTHON) -m bench.alerts
+	@$(VENV_PYTHON) -m bench.live
 	-@$(VENV_PYTHON) -m bench.detect # needs the labelled series, which are no part of the repository
 
 bench-evaluate: ## what evaluating rules costs, beside Prometheus itself; ARGS=--full for the largest sizes
@@ -69,6 +70,10 @@ bench-reaction: ## how long a repair takes to start
 	$(SETUP) test
 	@$(VENV_PYTHON) -m bench.reaction
 	@exec $(VENV_PYTHON) -m bench.alerts $(ARGS)
+
+bench-live: ## how long a change takes to a thousand browsers, what that costs, and whether the loop notices
+	$(SETUP) test
+	@exec $(VENV_PYTHON) -m bench.live $(ARGS)
 
 bench-detect: ## score every detector on public labelled series (they lie beside the repository)
 	$(SETUP) test
