@@ -12,6 +12,7 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_noop, ngettext
 
+from dashboard.pages.blast import Blast, TargetView, blast_of, targets_of
 from dashboard.pages.changes import CallView, call_view
 from dashboard.pages.past import Outcome
 from dashboard.pages.words import expected, number, span
@@ -22,39 +23,13 @@ from remediation.states import REMEDIATION_LIVE, IncidentState, RemediationState
 from remediation.verify.recovery import judge
 
 LEAD_IN = timedelta(minutes=10)
-DOTS = 24
+NAMED = 3
 
 PART_IN_IT = {
     "wrote its playbook": gettext_noop("wrote its playbook"),
     "wrote the rule that fired": gettext_noop("wrote the rule that fired"),
 }
 """What keeps a person from approving, as decide says it."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class TargetView:
-    """batch: with which of the batches it is reached, from 1; 0 where all are reached one by one in their order."""
-
-    name: str
-    backend: str
-    role: str
-    batch: int
-
-
-@dataclass(frozen=True, kw_only=True)
-class Blast:
-    """Of the `size` targets of that role `available` are well now; `stay` of them the plan leaves alone at the moment
-    at which it touches most."""
-
-    stay: int
-    available: int
-    size: int
-    least: int
-
-    @property
-    def dots(self) -> list[bool]:
-        """One per target of that role, those that stay first; none where they are too many to count by eye."""
-        return [place < self.stay for place in range(self.size)] if self.size <= DOTS else []
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -131,6 +106,24 @@ class PlanView:
         return [number < self.good for number in range(self.good_needed)]
 
     @property
+    def short_targets(self) -> str:
+        """The names, or the first of them and how many more: what is typed and listed has all."""
+        names = [call.target for call in self.calls]
+        if len(names) <= NAMED:
+            return self.targets
+        more = len(names) - NAMED + 1
+        text = ngettext("%(names)s and %(count)d more", "%(names)s and %(count)d more", more)
+        return text % {"names": ", ".join(names[: NAMED - 1]), "count": more}
+
+    @property
+    def first_calls(self) -> Sequence[CallView]:
+        return self.calls if len(self.calls) <= NAMED else self.calls[: NAMED - 1]
+
+    @property
+    def further_calls(self) -> Sequence[CallView]:
+        return self.calls[len(self.first_calls) :]
+
+    @property
     def helped(self) -> int:
         return sum(one.helped for one in self.past)
 
@@ -156,12 +149,12 @@ def view_of(row: Remediation, past: Sequence[Outcome] = ()) -> PlanView:
     plan = row.plan
     calls = [call_view(call) for call in plan.get("calls", [])]
     approvals = list(row.approvals.all())
-    acted_on = _targets(plan)
+    acted_on = targets_of(plan)
     needed = int(plan.get("verify", {}).get("good_samples", 1))
     backends = sorted({one.backend for one in acted_on} - {""})
     service = row.incident.service
     asks = row.state == RemediationState.AWAITING_APPROVAL
-    blast, blast_text = _blast(row.guards)
+    blast, blast_text = blast_of(row.guards)
     return PlanView(
         row=row,
         targets=row.target_names,
@@ -185,32 +178,6 @@ def view_of(row: Remediation, past: Sequence[Outcome] = ()) -> PlanView:
         on_it=takeover.holder(row.incident, now=timezone.now()) if asks else "",
         can_ask_again=row.state in UNANSWERED and row.incident.state == IncidentState.FIRING,
     )
-
-
-def _targets(plan: Mapping[str, Any]) -> list[TargetView]:
-    batches = plan.get("batches") or []
-    place = {pk: number for number, batch in enumerate(batches, start=1) for pk in batch} if len(batches) > 1 else {}
-    return [
-        TargetView(
-            name=str(one.get("name", "")),
-            backend=str(one.get("backend", "")),
-            role=str(one.get("role", "")),
-            batch=place.get(one.get("id"), 0),
-        )
-        for one in plan.get("targets", [])
-    ]
-
-
-def _blast(guards: Sequence[Mapping[str, Any]]) -> tuple[Blast | None, str]:
-    """As the guard counted when it was asked last, and its own words."""
-    said = next((one for one in guards if one.get("guard") == "blast_radius"), None)
-    if said is None:
-        return None, _("Nobody has counted yet.")
-    numbers = said.get("numbers") or {}
-    if not {"stay", "available", "size"} <= numbers.keys():
-        return None, str(said.get("reason", ""))
-    known = {name: int(numbers[name]) for name in ("stay", "available", "size")}
-    return Blast(**known, least=int(numbers.get("min_healthy", 0))), str(said.get("reason", ""))
 
 
 def _barred(row: Remediation) -> list[str]:
