@@ -5,7 +5,9 @@ from __future__ import annotations
 import re
 import unicodedata
 
-SPECIAL = re.compile(r"([\\`*_{}\[\]()#+\-.!|~:=])")
+SPECIAL = re.compile(r"([\\`*_\[\]#|~])")
+BEGINNING = re.compile(r"\A([-+=]|\d+(?=[.)]))")
+"""What makes a list or a heading of a text, at its beginning only: a hyphen within stays readable as it is."""
 LONGEST = 20_000
 """Characters of one text. What is longer is cut, and says so."""
 ORDERING = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069\u2028\u2029")
@@ -16,8 +18,9 @@ def inline(text: object) -> str:
     """For a line or the cell of a table: no line break, and every sign that means something escaped."""
     line = " ".join(_clean(str(text)).split())
     safe = SPECIAL.sub(r"\\\1", line.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;"))
+    safe = BEGINNING.sub(lambda found: found[1] + "\\" if found[1][0].isdigit() else "\\" + found[1], safe)
     # GitHub and its kin link and notify what follows these by themselves.
-    return safe.replace("@", "&#64;").replace("www\\.", "www&#46;")
+    return safe.replace("@", "&#64;").replace("www.", "www&#46;").replace("://", "\\://")
 
 
 def quoted(text: str) -> str:

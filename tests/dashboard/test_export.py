@@ -16,7 +16,7 @@ from tests.dashboard import factories
 HOSTILE = (
     "a|b\n# no heading\n```\n<script>alert(1)</script> [x](javascript:alert(1)) ![y](http://e.example/z) **b** `c`\n---"
 )
-SPECIAL = re.compile(r"(?<!\\)[`*_\[\]()#|~!{}<>]")
+SPECIAL = re.compile(r"(?<!\\)[`*_\[\]#|~<>]")
 
 
 @pytest.mark.parametrize(
@@ -26,12 +26,14 @@ SPECIAL = re.compile(r"(?<!\\)[`*_\[\]()#|~!{}<>]")
         ("a\nb\r\n\tc", "a b c"),
         ("`code`", r"\`code\`"),
         ("<b>&", "&lt;b&gt;&amp;"),
-        ("[x](y)", r"\[x\]\(y\)"),
+        ("[x](y) ![z](y)", r"\[x\](y) !\[z\](y)"),
         ("1. one", r"1\. one"),
         ("# head", r"\# head"),
-        ("- item", r"\- item"),
+        ("- item-2", r"\- item-2"),
+        ("=== ", r"\==="),
+        ("app-2 (10.0.0.1): 0.5", "app-2 (10.0.0.1): 0.5"),
         ("a\\|b", r"a\\\|b"),
-        ("https://e.example www.e.example @team", r"https\://e\.example www&#46;e\.example &#64;team"),
+        ("https://e.example www.e.example @team", r"https\://e.example www&#46;e.example &#64;team"),
         ("a\x00\x1b\u202eb", "a\ufffd\ufffd\ufffdb"),
     ],
 )
@@ -117,11 +119,9 @@ def test_the_post_mortem_tells_all(viewer: Client) -> None:
         *("Summary", "Impact", "Cause", "What we will change", "What fired", "Timeline", "Decision", "Notes")
     ]
     assert f"(http://testserver/incidents/{found.pk}/chart.png)" in text
-    for part in (
-        *("| Detected |", "| Acknowledged |", r"\(ann\)", r"go\|go", "| ann | Approve | ", "Cooldown", "bob, "),
-    ):
+    for part in (*("| Detected |", "| Acknowledged |", "(ann)", r"go\|go", "| ann | Approve | ", "Cooldown", "bob, "),):
         assert part in text, part
-    assert re.search(r"\| First effect \| \d{4}\\-", text)
+    assert re.search(r"\| First effect \| \d{4}-", text)
 
 
 @pytest.mark.django_db
@@ -132,7 +132,7 @@ def test_nothing_from_outside_breaks_out_and_secrets_stay_in(viewer: Client) -> 
     outside = re.sub(r"^(`{3,})text\n.*?^\1$", "", text, flags=re.S | re.M)
     assert "<script" not in outside
     assert "# no heading" not in re.sub(r"\\#", "", outside)
-    assert "](javascript" not in outside
+    assert not re.search(r"(?<!\\)\]\(javascript", outside)
     assert not [line for line in outside.splitlines() if line.startswith(("---", "```"))]
     links = re.findall(r"(?<!\\)\]\(([^)]*)\)", outside)
     assert {link.partition("/incidents/")[0] for link in links} == {"http://testserver"}

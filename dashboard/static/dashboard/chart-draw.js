@@ -5,16 +5,9 @@ const NEAR = 6, MOST_LINES = 4;
 const colour = (name) => getComputedStyle(document.documentElement).getPropertyValue(`--${name}`).trim();
 const inkOf = (tone) => colour(tone === "note" ? "off" : tone) || colour("muted");
 
-// What scripts say comes from the page, in its language. Without it (a page that holds no words) the plain ones.
-const PLAIN = {
-  "no-chart": "No chart: {why}", "no-samples": "No samples of this series in this range.", answered: "the server answered {status}",
-  "sign-in": "sign in again", measured: "measured", band: "expected band", threshold: "threshold", event: "{n} event", events: "{n} events",
-  expected: "expected {band}", between: "{low} to {high}", least: "at least {low}", most: "at most {high}",
-  label: "{what}: last value {value}, {n} events. Arrow keys read it.", "label-states": "{what}: states over time, {n} events. Arrow keys read it.",
-};
-
+// What scripts say comes from the page, in its language.
 export function sayFor(said) {
-  return (name, values = {}) => (said.get(name) ?? PLAIN[name] ?? name).replace(/\{(\w+)\}/g, (whole, key) => (key in values ? values[key] : whole));
+  return (name, values = {}) => (said.get(name) ?? name).replace(/\{(\w+)\}/g, (whole, key) => (key in values ? values[key] : whole));
 }
 
 function figures(value) {
@@ -37,7 +30,7 @@ function lines(chart, index, left) {
   const { times, values, lower, upper, kind, stretches, markers } = chart.found;
   const at = times[index], clock = clockTime(new Date(at * 1000));
   const found = [];
-  const state = stretches.find((one) => one.start <= at && at < one.end);
+  const state = stretches.findLast((one) => one.start <= at && at <= one.end);
   if (kind === "states") found.push(`${state ? state.word : "–"} ${clock}`);
   else found.push(`${figures(values[index])} ${clock}`);
   const expected = band(chart.say, lower[index], upper[index]);
@@ -186,7 +179,9 @@ export function options(chart) {
       setSelect: [(plot) => {
         const { left, width } = plot.select;
         if (width < 4) return;
-        chart.zoom(plot.posToVal(left, "x"), plot.posToVal(left + width, "x"));
+        // Later: the plot is made anew by it, and this one has to come to the end of its mouse button first.
+        const [from, to] = [plot.posToVal(left, "x"), plot.posToVal(left + width, "x")];
+        setTimeout(() => chart.zoom(from, to));
       }],
     },
   };
