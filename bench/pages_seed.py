@@ -101,7 +101,7 @@ def _break(versions: list[RuleVersion], labels: list[dict[str, str]]) -> None:
 def touch(number: int) -> None:
     """Another tenth of the services opens or closes its incident: their cards, and what lists them, are made anew."""
     RuleStatus.objects.update(evaluated_at=timezone.now())
-    turned = Incident.objects.filter(pk__in=[row for row in range(1, 100_000, 10)])
+    turned = Incident.objects.filter(pk__in=list(range(1, 100_000, 10)))
     state = ("resolved", "firing")[number % 2]
     now = timezone.now()
     turned.update(state=state, resolved_at=now if state == "resolved" else None, state_since=now, value=0.4 + number)

@@ -12,10 +12,11 @@ from remediation.models import Service
 __all__ = ["handler403", "urlpatterns"]
 
 ROWS = engines["django"].from_string(
-    "<!doctype html><ul>{% for row in rows %}<li><a href=\"{% url 'service' row.name %}\"><b>{{ row.title }}</b> "
-    "<span>{{ row.team }}</span></a><p>{% if row.description %}{{ row.description|truncatechars:80 }}{% else %}All "
-    "conditions in range{% endif %}</p>{% if row.runbook_url %}<a href=\"{{ row.runbook_url }}\">Runbook</a>{% endif %}</li>"
-    "{% endfor %}</ul>"
+    """<!doctype html><ul>{% for row in rows %}
+    <li><a href="{% url 'service' row.name %}"><b>{{ row.title }}</b> <span>{{ row.team }}</span></a>
+    <p>{% if row.description %}{{ row.description|truncatechars:80 }}{% else %}All conditions in range{% endif %}</p>
+    {% if row.runbook_url %}<a href="{{ row.runbook_url }}">Runbook</a>{% endif %}</li>
+    {% endfor %}</ul>"""
 )
 
 
