@@ -1,9 +1,9 @@
 """How long the server takes for the overview of 500 services with 200 open incidents.
 
 The ASGI application answers in this process, signed in, with SQLite as in production, so that what is timed is the page
-and nothing of a network: from the request to the last byte of the body, on the clock and in processor time, which a busy
-machine disturbs less. Beside it, in the same run and in turns: a bare Django template of as many rows, and a page with
-nothing on it. Then the overview again, after one service in ten has changed. All of them compressed, as browsers ask.
+and nothing of a network: from the request to the last byte of the body, on the clock and in processor time (a busy
+machine disturbs that less). Beside it, in the same run and in turns: a bare Django template of as many rows, and a page
+with nothing on it. Then the overview again, after one service in ten has changed. All compressed, as browsers ask.
 Run: make bench, or `python -m bench.pages [--services N] [--incidents N] [--rounds N]`.
 """
 
