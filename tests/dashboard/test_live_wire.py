@@ -50,7 +50,8 @@ class Server:
 async def serving() -> AsyncIterator[Server]:
     application = Server()
     app: Any = application
-    config = uvicorn.Config(app, port=0, ws=LiveProtocol, lifespan="off", log_level="warning", ws_ping_interval=0.02)
+    config = uvicorn.Config(app, port=0, ws=LiveProtocol, lifespan="off", log_level="critical", ws_ping_interval=0.02)
+    config.timeout_graceful_shutdown = 1  # a test that fails must not hang
     server = uvicorn.Server(config)
     server.capture_signals = nullcontext  # type: ignore[method-assign,assignment]  # they are pytest's
     task = asyncio.create_task(server.serve())
