@@ -45,6 +45,7 @@ function sayTime() {
       const at = end - seconds * 1000;
       if (before < at && at <= now) said.textContent = clock.dataset[name];
     }
+    clock.closest("[data-looking]").classList.toggle("is-over", end <= now);
   }
   before = now;
 }
@@ -104,6 +105,7 @@ function loadAll() {
 document.addEventListener("live:shown", (event) => {
   if (event.target.dataset.live !== "approvals") return;
   show();
+  sayTime();
   document.querySelectorAll("[data-spark]").forEach(place);
   if ([...cards()].some((card) => !charts.has(card.dataset.looking))) { loadAll(); beat(); }
 });
@@ -111,5 +113,6 @@ document.addEventListener("visibilitychange", () => { beat(); loadAll(); });
 setInterval(beat, BEAT_MS);
 setInterval(loadAll, CHART_MS);
 setInterval(sayTime, 1000);
+sayTime();
 beat();
 loadAll();
