@@ -17,6 +17,7 @@ from dashboard.catalogue import DOMAIN, Message, read, write
 WITH_CONTEXT = {"pgettext", "pgettext_lazy", "npgettext", "npgettext_lazy"}
 WITH_PLURAL = {"ngettext", "ngettext_lazy", "npgettext", "npgettext_lazy"}
 MARKS = {"gettext", "gettext_lazy", "gettext_noop", *WITH_CONTEXT, *WITH_PLURAL}
+DECLARED = {"Field": ("title", "description"), "Fault": ("title", "what", "expect")}
 DERIVED = "(derived)"
 CONSTANT = re.compile(r"""_\(\s*("(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*')\s*\)""")
 
@@ -96,14 +97,14 @@ def in_python(text: str) -> Iterator[Message]:
 
 
 def _declared(node: ast.AST) -> Iterator[Message]:
-    """What a plug-in declares: its label, and the title and description of its parameters (pydantic's Field)."""
+    """What a plug-in declares: its label, and what people read of its parameters and of the demo's faults."""
     texts: list[ast.expr] = []
     if isinstance(node, ast.ClassDef):
         for one in node.body:
             if isinstance(one, ast.Assign) and any(isinstance(to, ast.Name) and to.id == "label" for to in one.targets):
                 texts.append(one.value)
-    elif isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "Field":
-        texts += [one.value for one in node.keywords if one.arg in ("title", "description")]
+    elif isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in DECLARED:
+        texts += [one.value for one in node.keywords if one.arg in DECLARED[node.func.id]]
     for text in texts:
         if isinstance(text, ast.Constant) and isinstance(text.value, str) and text.value:
             yield Message(id=text.value)

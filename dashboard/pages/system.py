@@ -11,6 +11,7 @@ from django.db import connection
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.utils import timezone
+from django.utils.translation import gettext_noop
 
 from dashboard.live.fragments import Context, fragment
 from dashboard.pages import chrome
@@ -53,7 +54,7 @@ def failed_checks(_: str) -> Context:
 
 @cache
 def _versions() -> list[tuple[str, str]]:
-    found = [("Python", platform.python_version()), ("Database", connection.vendor)]
+    found = [("Python", platform.python_version()), (gettext_noop("Database"), connection.vendor)]
     for name in PACKAGES:
         try:
             found.append((name, version(name)))

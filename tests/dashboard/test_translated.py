@@ -13,7 +13,9 @@ from dashboard.home import BASE_DIR
 from dashboard.management.commands.messages import SOURCES, derived
 from tests.dashboard import unmarked
 
-TEMPLATES = sorted((BASE_DIR / "templates").rglob("*.html"))
+SAMPLES = BASE_DIR / "templates" / "styleguide"
+"""A page for staff whose words are samples of what is stored."""
+TEMPLATES = sorted(path for path in (BASE_DIR / "templates").rglob("*.html") if path.parent != SAMPLES)
 PYTHON = sorted((BASE_DIR / "dashboard").rglob("*.py"))
 LANGUAGES = ("zh_Hans",)
 PLACE = re.compile(r"%\(\w+\)[sd]|\{\w*\}|%%|</?\w+[^>]*>")

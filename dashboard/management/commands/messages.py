@@ -13,7 +13,7 @@ from dashboard.extraction import brought_up_to_date, save
 from dashboard.home import BASE_DIR
 from remediation.models import names
 
-SOURCES = {"dashboard": ("dashboard", "templates"), "remediation": ("remediation",)}
+SOURCES = {"dashboard": ("dashboard", "templates", "deploy/demo"), "remediation": ("remediation",)}
 """Whose catalogue holds the texts of which directories."""
 
 

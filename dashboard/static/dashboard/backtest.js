@@ -15,16 +15,16 @@ const waiting = document.querySelector("[data-backtest-progress]");
 async function follow() {
   try {
     const answer = await fetch(waiting.dataset.backtestProgress, { redirect: "manual", cache: "no-store" });
-    if (!answer.ok) throw new Error(answer.status ? `the server answered ${answer.status}` : "sign in again");
+    if (!answer.ok) throw new Error(answer.status ? waiting.dataset.status.replace("{status}", answer.status) : waiting.dataset.door);
     const now = await answer.json();
     if (!now.live) { location.reload(); return; }
     waiting.querySelector("progress").value = now.progress;
     const words = `${Math.floor(now.progress * 1000) / 10} %`;
     const share = waiting.querySelector("[data-share]");
     if (share.textContent !== words) share.textContent = words;
-    waiting.querySelector("label").textContent = now.state === "queued" ? "Waits for a worker" : "Judging every evaluation";
+    waiting.querySelector("label").textContent = now.state === "queued" ? waiting.dataset.queued : waiting.dataset.running;
   } catch (error) {
-    waiting.querySelector("label").textContent = `No news: ${error.message}. Trying again.`;
+    waiting.querySelector("label").textContent = waiting.dataset.trouble.replace("{why}", error.message);
   }
   setTimeout(follow, EVERY_MS);
 }
