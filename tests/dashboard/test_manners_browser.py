@@ -63,6 +63,16 @@ def test_freezing_from_the_palette_only_leads_to_the_form(page: Page) -> None:
     expect(page.get_by_text("Automation runs inside the limits")).to_be_visible()
 
 
+def test_the_language_is_switched_from_the_palette_on_the_same_page(page: Page) -> None:
+    two_incidents()
+    page.goto("/incidents/?state=all")
+    page.keyboard.press("Control+k")
+    page.keyboard.type("简体")
+    page.keyboard.press("Enter")
+    expect(page.locator("html")).to_have_attribute("lang", "zh-hans")
+    expect(page).to_have_url(re.compile(r"/incidents/\?state=all$"))
+
+
 def test_the_palette_closes_and_gives_the_keys_back(page: Page) -> None:
     page.goto("/")
     page.keyboard.press("Control+k")
