@@ -60,7 +60,7 @@ bench: ## measure what evaluating rules costs, how long a repair takes to start,
 	@$(VENV_PYTHON) -m bench.reaction
 	@$(VENV_PYTHON) -m bench.alerts
 	-@$(VENV_PYTHON) -m bench.pages
-	@$(VENV_PYTHON) -m bench.live
+	-@$(VENV_PYTHON) -m bench.live
 	-@$(VENV_PYTHON) -m bench.detect # needs the labelled series, which are no part of the repository
 
 bench-evaluate: ## what evaluating rules costs, beside Prometheus itself; ARGS=--full for the largest sizes
