@@ -123,6 +123,14 @@ def test_the_playbook_that_would_serve_says_how_far_it_goes(autonomy: str, word:
     assert automation(web)[1] == word
 
 
+def test_of_several_playbooks_the_first_by_priority_counts() -> None:
+    web = watched_service()
+    first, _ = factories.a_playbook(autonomy="auto"), factories.a_playbook(autonomy="approve")
+    assert automation(web)[1] == "Acts alone", "the older where priorities are equal"
+    Playbook.objects.exclude(pk=first.pk).update(priority=1)
+    assert automation(web)[1] == "Asks first"
+
+
 @pytest.mark.parametrize("what", ["here", "everywhere", "taken", "breaker", "storm", "target", "asks", "gated"])
 def test_what_holds_it_is_named(what: str) -> None:
     web = watched_service()
