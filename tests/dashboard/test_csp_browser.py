@@ -25,14 +25,17 @@ addEventListener("securitypolicyviolation", (event) => {
 HARMLESS = "summary, button[type=button], [role=tab], [role=switch], a[href^='#'], input, select, textarea"
 """What can be clicked and sends nothing. Buttons that submit are left out, and so are links to elsewhere."""
 
+SENDS = "(one) => one.matches('input, select') && Boolean(one.closest('form:not([method=post])'))"
+"""Filters: they are sent as soon as they are changed, which leaves the page."""
+
 
 def click_everything(page: Page) -> int:
     """How many clicks were made. What is hidden is opened by what comes before it."""
     clicked = 0
     for element in page.query_selector_all(HARMLESS):
         try:
-            if element.is_visible() and element.is_enabled():
-                element.click(timeout=400, no_wait_after=True)
+            if element.is_visible() and element.is_enabled() and not element.evaluate(SENDS):
+                element.click(timeout=200, no_wait_after=True)
                 clicked += 1
         except BrowserError:
             page.keyboard.press("Escape")  # a dialog or a menu lies over it, or a click has replaced it
