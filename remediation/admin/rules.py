@@ -34,11 +34,13 @@ class RuleForm(ConditionsForm, DoubtingForm):
     kind = "detector"
     params_url = "admin:remediation_rule_params"
     labels = PairsField(
+        label=gettext_lazy("Labels"),
         texts_only=True,
         required=False,
         help_text=gettext_lazy("One name=value a line; added to the incident's own: team=shop."),
     )
     annotations = PairsField(
+        label=gettext_lazy("Annotations"),
         texts_only=True,
         required=False,
         help_text=gettext_lazy(

@@ -49,6 +49,7 @@ class TargetForm(PluginForm):
     kind = "backend"
     params_url = "admin:remediation_target_params"
     labels = PairsField(
+        label=gettext_lazy("Labels"),
         texts_only=True,
         required=False,
         help_text=gettext_lazy(
