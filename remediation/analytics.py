@@ -264,7 +264,7 @@ def plans_by_week(scope: Scope) -> dict[int, dict[Autonomy, int]]:
 
 
 def autonomy_changes(scope: Scope) -> list[tuple[Transition, str]]:
-    """The last times that a playbook was trusted more or less, with its name; of all services, for it belongs to none."""
+    """The last times that a playbook was trusted more or less, with its name. Of all services: it belongs to none."""
     rows = Transition.objects.filter(
         kind="playbook", to_state__startswith="autonomy ", at__gte=scope.since, at__lt=scope.until
     )
