@@ -70,6 +70,9 @@ class ReadOnlyAdmin(ModelAdmin):
     view_on_site = staticmethod(page_of)
     show_full_result_count = False
 
+    class Media:
+        css = {"all": ["remediation/admin.css"]}
+
     def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return False
 
