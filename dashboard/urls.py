@@ -8,8 +8,8 @@ from django.views.i18n import set_language
 
 from dashboard.live import views as live
 from dashboard.pages import (
-    analytics,
     acknowledging,
+    analytics,
     approvals,
     audit,
     backtest,

@@ -26,6 +26,9 @@ for (const form of document.querySelectorAll("form[data-check]")) {
     if (mine === asked) { place.removeAttribute("aria-busy"); place.removeAttribute("title"); }
   };
   form.addEventListener("input", () => { clearTimeout(timer); timer = setTimeout(ask, PAUSE_MS); });
+  // What was typed before this was loaded, or put back by the browser.
+  const address = form.elements.url;
+  if (address.value && address.value !== address.defaultValue) ask();
 }
 
 // Boxes that were ticked are ticked again when somebody comes back, until they are sent.
