@@ -187,7 +187,7 @@ CLAUSES = (
         variants=(
             Variant(
                 name="all calls share a key",
-                breaks=edit("remediation.repair.rollout:Rollout._call", '{lease.row.key}:{target.pk}"', 'same"'),
+                breaks=edit("remediation.repair.rollout:attempt_on", '{row.key}:{target.pk}"', 'same"'),
             ),
         ),
     ),

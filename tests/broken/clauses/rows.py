@@ -19,7 +19,7 @@ from tests.broken.variant import Clause, Variant, edit
 HARD = "tests/remediation/test_hard_cases.py::"
 ANEW = "tests/remediation/test_invariant_anew.py::"
 WEBHOOK = "tests/remediation/test_invariant_webhook.py::"
-STORE = "remediation.observe.alerts:store"
+STORE = "remediation.observe.alert_rows:store"
 
 
 def breakers_are_kept_in_the_process(patch: pytest.MonkeyPatch) -> None:
@@ -136,7 +136,7 @@ ALERTS = (
     Clause(
         number=9,
         says="idempotent: the same again is stored once and rung for once",
-        held_by=("remediation/observe/alerts.py",),
+        held_by=("remediation/observe/alert_rows.py",),
         node=f"{WEBHOOK}test_the_same_again_is_stored_once_and_told_once",
         variants=(
             Variant(
@@ -149,29 +149,29 @@ ALERTS = (
     Clause(
         number=9,
         says="on the status: in any order, what is over stays over",
-        held_by=("remediation/observe/alerts.py",),
+        held_by=("remediation/observe/alert_rows.py",),
         node=f"{WEBHOOK}test_in_any_order_what_is_over_stays_over",
         variants=(
             Variant(
                 name="the last message wins",
-                breaks=edit("remediation.observe.alerts:_update", "if row.status == RESOLVED:", "if False:"),
+                breaks=edit("remediation.observe.alert_rows:_update", "if row.status == RESOLVED:", "if False:"),
             ),
         ),
     ),
     Clause(
         number=9,
         says="on fingerprint and startsAt: another one is another alert",
-        held_by=("remediation/observe/alerts.py",),
+        held_by=("remediation/observe/alert_rows.py",),
         node=f"{WEBHOOK}test_another_fingerprint_or_start_is_another_alert",
         variants=(
             Variant(
                 name="alerts of one fingerprint are one",
-                breaks=edit("remediation.observe.alerts:_place", "abs(item.starts_at - start) < SAME_START", "True"),
+                breaks=edit("remediation.observe.alert_rows:_place", "abs(item.starts_at - start) < SAME_START", "True"),
             ),
             Variant(
                 name="alerts of one start are one",
                 breaks=edit(
-                    STORE, "fingerprint(item.labels), _moment", "'same', _moment", ("known.get(key[0], [])", "[]")
+                    STORE, "fingerprint(item.labels), moment", "'same', moment", ("known.get(key[0], [])", "[]")
                 ),
             ),
         ),
