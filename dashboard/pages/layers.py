@@ -47,8 +47,8 @@ class _Graph:
 
 @lru_cache(maxsize=64)
 def layout(nodes: tuple[int, ...], links: tuple[Link, ...]) -> Layout:
-    """nodes: numbers from 0 on, in the order that decides where nothing else does. links: (from, to); `to` goes into a later layer,
-    unless the link closes a circle. Links of what is no node, or of a node to itself, are left out."""
+    """nodes: numbers from 0 on, in the order that decides where nothing else does. links: (from, to); `to` goes into a
+    later layer, unless the link closes a circle. Links of what is no node, or of a node to itself, are left out."""
     known = set(nodes)
     kept = [link for link in dict.fromkeys(links) if link[0] != link[1] and known.issuperset(link)]
     forward = _without_circles(nodes, kept)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 from django.db import connection
@@ -76,7 +77,7 @@ def test_what_did_not_change_is_not_rendered_again(monkeypatch: pytest.MonkeyPat
     before = fragments.render(keys)
     made: list[str] = []
 
-    def counted(template: str, context: object) -> str:
+    def counted(template: str, context: Any) -> str:
         made.append(template)
         return render_to_string(template, context)
 

@@ -12,7 +12,7 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from dashboard.pages import health, plans
-from dashboard.templatetags.homeostat import ago
+from dashboard.pages.words import ago
 from remediation.decide import freeze
 from remediation.models import Freeze, Heartbeat, Incident, Note, RuleStatus, Service, Transition, record
 from remediation.states import RemediationState

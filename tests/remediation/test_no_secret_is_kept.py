@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Iterator
+from typing import Any, cast
 
 import pytest
 from django.apps import apps
@@ -69,7 +70,7 @@ def leaky(world: World, monkeypatch: pytest.MonkeyPatch) -> World:
 def log() -> Iterator[list[str]]:
     """What the log says, as it is set up."""
     lines: list[str] = []
-    given: dict[str, str] = settings.LOGGING["formatters"]["plain"]
+    given: dict[str, str] = cast("dict[str, Any]", settings.LOGGING)["formatters"]["plain"]
 
     class Kept(logging.Handler):
         def emit(self, record: logging.LogRecord) -> None:

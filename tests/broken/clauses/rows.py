@@ -166,7 +166,9 @@ ALERTS = (
         variants=(
             Variant(
                 name="alerts of one fingerprint are one",
-                breaks=edit("remediation.observe.alert_rows:_place", "abs(item.starts_at - start) < SAME_START", "True"),
+                breaks=edit(
+                    "remediation.observe.alert_rows:_place", "abs(item.starts_at - start) < SAME_START", "True"
+                ),
             ),
             Variant(
                 name="alerts of one start are one",
