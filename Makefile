@@ -5,13 +5,13 @@
 PYTHON ?= python3
 ARGS ?=
 # Files of tests side by side; AT_ONCE= runs them one after the other.
-AT_ONCE ?= -n 2 --dist loadfile
+AT_ONCE ?= -n 3 --dist loadfile
 SETUP = @$(PYTHON) deploy/setup/bootstrap.py --for
 VENV_PYTHON = .venv/bin/python
 CHECKED = remediation dashboard deploy bench tests manage.py
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test faults invariants demo-faults run lint typecheck format lock bench bench-evaluate bench-reaction bench-live bench-detect screenshots messages clean
+.PHONY: help demo test faults invariants demo-faults pages run lint typecheck format lock bench bench-evaluate bench-reaction bench-live bench-detect screenshots messages clean
 
 help: ## list the targets
 	@sed -nE 's/^([a-z-]+):.*## (.*)/  make \1\t\2/p' Makefile | expand -t 22
@@ -35,6 +35,10 @@ invariants: ## prove each invariant: its tests as the product is, and with it br
 demo-faults: ## break everything the demo can break and check that it is repaired: ten minutes
 	$(SETUP) test
 	@exec $(VENV_PYTHON) -m pytest -m "faults or acceptance" tests/acceptance $(ARGS)
+
+pages: ## look at every page in a browser: accessibility, policy, language, width; what the tests do in part
+	$(SETUP) test
+	@HOMEOSTAT_EVERY_PAGE=1 exec $(VENV_PYTHON) -m pytest tests/dashboard/test_axe_browser.py tests/dashboard/test_csp_browser.py tests/dashboard/test_chinese_browser.py tests/dashboard/test_admin_phone_browser.py $(ARGS)
 
 run: ## start Homeostat for your own Prometheus: PROMETHEUS_URL=... make run
 	$(SETUP) run

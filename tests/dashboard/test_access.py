@@ -15,7 +15,18 @@ from tests.dashboard import factories
 pytestmark = pytest.mark.django_db
 
 OPEN = {"login", "healthy", "ready"}
-SAMPLES = {"<int:pk>": "1", "<slug:name>": "web", "<str:name>": "web", "<path:object_id>": "1"}
+CHOICE = {"set_language"}
+"""Keeps a choice in the browser and shows nothing."""
+SAMPLES = {
+    "<int:pk>": "1",
+    "<int:rule>": "1",
+    "<path:object_id>": "1",
+    "<slug:name>": "web",
+    "<str:name>": "web",
+    "<slug:fingerprint>": "f",
+    "<slug:shelf>": "redis",
+    "<str:rule>": "RedisDown",
+}
 
 
 def addresses(patterns: list[URLPattern | URLResolver], prefix: str = "/") -> Iterator[tuple[str, str]]:
@@ -42,11 +53,16 @@ def test_the_site_map_was_read() -> None:
 
 
 @pytest.mark.parametrize("method", ["get", "post"])
-@pytest.mark.parametrize("name", sorted(ADDRESSES.keys() - OPEN))
+@pytest.mark.parametrize("name", sorted(ADDRESSES.keys() - OPEN - CHOICE))
 def test_nobody_is_sent_to_the_sign_in(client: Client, name: str, method: str) -> None:
     answer = getattr(client, method)(ADDRESSES[name], REMOTE_ADDR="203.0.113.9")
     signs_in = answer.status_code == 302 and "/login/" in answer["Location"]
     assert signs_in or answer.status_code in (401, 405), (answer.status_code, ADDRESSES[name])
+
+
+def test_whoever_is_nobody_may_choose_a_language_and_is_sent_nowhere_else(client: Client) -> None:
+    answer = client.post(ADDRESSES["set_language"], {"language": "zh-hans", "next": "//evil.example/"})
+    assert (answer.status_code, answer["Location"]) == (302, "/")
 
 
 @pytest.mark.parametrize("name", sorted(OPEN))

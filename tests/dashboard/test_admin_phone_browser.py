@@ -24,7 +24,7 @@ CUT_OFF = """() => [...document.querySelectorAll("input, select, textarea, butto
   }).map((one) => one.name || one.textContent.trim() || one.outerHTML.slice(0, 80))"""
 
 
-@pytest.mark.parametrize("theme", ["light", "dark"])
+@pytest.mark.parametrize("theme", ["light", "dark"] if every_page.THOROUGH else ["dark"])
 def test_lists_and_forms_fit_a_phone(
     chromium: Browser,  # noqa: F811 - the fixture
     live_server: LiveServer,

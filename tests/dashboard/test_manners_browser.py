@@ -147,6 +147,7 @@ def test_keys_open_a_row_and_take_a_selection_back(page: Page) -> None:
     page.keyboard.press("j")
     page.keyboard.press("Enter")
     expect(page).to_have_url(re.compile(rf"/incidents/{row.pk}/$"))
+    page.wait_for_load_state("load")  # its scripts have to be there to hear the keys
     page.keyboard.press("g")
     page.keyboard.press("u")
     expect(page).to_have_url(re.compile(r"/audit/$"))

@@ -115,7 +115,8 @@ def test_series_do_not_touch_each_other(name: str, given_matrix: Matrix, data: s
     part = dataclasses.replace(given_matrix, labels=labels, values=given_matrix.values[chosen])
     whole, found = detector.judge(given_matrix, params), detector.judge(part, params)
     np.testing.assert_array_equal(found.codes, whole.codes[chosen])
-    np.testing.assert_array_equal(found.scores, whole.scores[chosen])
+    # To the last bit but one: how many rows there are decides which instructions numpy takes.
+    np.testing.assert_allclose(found.scores, whole.scores[chosen], rtol=1e-12)
     assert found.reasons == tuple(whole.reasons[row] for row in chosen)
 
 
