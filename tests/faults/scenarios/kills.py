@@ -96,7 +96,7 @@ def beat_killed(stage: Stage) -> int:
 
 
 def _banner(page: str) -> str:
-    return page.partition("Homeostat itself stands still")[2].partition("What you see may be old")[0]
+    return page.partition("Homeostat itself stands still")[2].partition("</div>")[0]
 
 
 def _slots(case: Case, *, for_s: float) -> list[int]:
