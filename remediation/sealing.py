@@ -16,6 +16,9 @@ from typing import Any
 from django.db import IntegrityError, transaction
 from django.db.models import Min, QuerySet, Subquery
 from django.db.models.functions import Coalesce
+from django.utils.functional import Promise
+from django.utils.text import format_lazy
+from django.utils.translation import gettext_lazy as _
 
 from remediation.canonical import canonical
 from remediation.models import Seal, Transition
@@ -124,10 +127,11 @@ class Link:
 
 @dataclass(frozen=True, kw_only=True)
 class Fault:
-    """Something that is not as it was sealed, in words. number: of the link that shows it, 0 for none."""
+    """Something that is not as it was sealed, in words of the reader's language. number: of the link that shows it, 0
+    for none."""
 
     number: int
-    text: str
+    text: str | Promise
 
 
 def links(*, after: int = 0) -> Iterator[Link]:
@@ -158,9 +162,15 @@ def faults(chain: Iterable[Link], *, number: int = 0, previous: str = BEGINNING)
         if one.number != number + 1:
             wrong.append(Fault(number=one.number, text=_missing(number + 1, one.number - 1)))
         if one.line is None:
-            wrong.append(Fault(number=one.number, text=f"line {one.transition_id} of history was deleted"))
+            wrong.append(
+                Fault(
+                    number=one.number, text=format_lazy(_("line {line} of history was deleted"), line=one.transition_id)
+                )
+            )
         elif not wrong and link(previous, one.line) != one.hash:
-            wrong.append(Fault(number=one.number, text=f"{_named(one.line)} is not what was sealed"))
+            wrong.append(
+                Fault(number=one.number, text=format_lazy(_("{line} is not what was sealed"), line=_named(one.line)))
+            )
         number, previous = one.number, one.hash
         yield one, wrong
 
@@ -168,9 +178,12 @@ def faults(chain: Iterable[Link], *, number: int = 0, previous: str = BEGINNING)
 def late(*, now: datetime) -> Iterator[Fault]:
     """Lines that should have had a seal for long, or have one that is no link: numbers begin with 1."""
     for seal_ in Seal.objects.filter(number__lt=1).select_related("transition").order_by("number")[:100]:
-        yield Fault(number=seal_.number, text=f"{_named(seal_.transition)} has a seal outside the chain")
+        yield Fault(
+            number=seal_.number,
+            text=format_lazy(_("{line} has a seal outside the chain"), line=_named(seal_.transition)),
+        )
     for line in unsealed(whole=True).filter(at__lt=now - SOON).order_by("pk")[:100]:
-        yield Fault(number=0, text=f"{_named(line)} has no seal")
+        yield Fault(number=0, text=format_lazy(_("{line} has no seal"), line=_named(line)))
 
 
 def exported(one: Link) -> dict[str, Any]:
@@ -179,9 +192,17 @@ def exported(one: Link) -> dict[str, Any]:
     return {"number": one.number, "hash": one.hash, "sealed_at": one.at.isoformat(), "line": line}
 
 
-def _missing(first: int, last: int) -> str:
-    return f"seal {first} is missing" if first == last else f"seals {first} to {last} are missing"
+def _missing(first: int, last: int) -> Promise:
+    if first == last:
+        return format_lazy(_("seal {first} is missing"), first=first)
+    return format_lazy(_("seals {first} to {last} are missing"), first=first, last=last)
 
 
-def _named(line: Transition) -> str:
-    return f"line {line.pk} ({line.at:%Y-%m-%d %H:%M:%S} UTC, {line}, by {line.actor})"
+def _named(line: Transition) -> Promise:
+    return format_lazy(
+        _("line {line} ({at} UTC, {what}, by {actor})"),
+        line=line.pk,
+        at=f"{line.at:%Y-%m-%d %H:%M:%S}",
+        what=str(line),
+        actor=line.actor,
+    )

@@ -16,6 +16,8 @@ from django.db.models import Q, QuerySet
 from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
 from django.shortcuts import render
 from django.utils import timezone
+from django.utils.functional import Promise
+from django.utils.text import format_lazy
 from django.utils.translation import gettext, gettext_lazy
 from django.views.decorators.http import require_GET
 
@@ -158,7 +160,7 @@ class Walk:
 
     def _begin(self) -> None:
         self.number, self.hash = 0, sealing.BEGINNING
-        self.found: dict[int, str] = {}
+        self.found: dict[int, str | Promise] = {}
         self.ended_at: datetime | None = None
 
     def look(self, *, now: datetime) -> None:
@@ -175,7 +177,8 @@ class Walk:
             self._begin()  # a new round, which finds again what is still wrong
         number, _ = sealing.head()
         if number < self.number:
-            self.found[self.number] = f"the chain was cut off: it reached link {self.number} and ends at {number} now"
+            words = gettext_lazy("the chain was cut off: it reached link {number} and ends at {now} now")
+            self.found[self.number] = format_lazy(words, number=self.number, now=number)
             return
         links = islice(sealing.links(after=self.number), A_LOOK)
         seen = 0
@@ -206,5 +209,5 @@ def head(_: str) -> Context:
     }
 
 
-def _fault(number: int, text: str) -> str:
+def _fault(number: int, text: str | Promise) -> str:
     return gettext("Link %(number)s: %(fault)s.") % {"number": number, "fault": text}

@@ -141,9 +141,9 @@ def test_up_answers_and_tells_others_where_it_is(running: Running) -> None:
     assert (told["pid"], told["port"], told["home"]) == (running.process.pid, running.port, str(running.home))
     assert list(told["pids"]) == ["valkey", "web", "act", "evaluate", "beat"]
     assert sorted([told["pid"], *told["pids"].values()]) == sorted(running.living())
-    said = running.log.read_text()
-    assert f"Homeostat is at http://localhost:{running.port}/" in said
-    assert "Nobody can sign in yet" in said
+    where = f"Homeostat is at http://localhost:{running.port}/"  # said right after others were told
+    assert eventually(lambda: where in running.log.read_text()), running.log.read_text()
+    assert "Nobody can sign in yet" in running.log.read_text()
 
 
 def test_up_makes_prometheus_url_the_first_source(running: Running) -> None:

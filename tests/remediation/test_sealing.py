@@ -286,7 +286,7 @@ def test_a_line_without_a_seal_is_named_after_a_minute() -> None:
     write(at=now - timedelta(seconds=30))
     assert list(sealing.late(now=now)) == []
     (fault,) = sealing.late(now=now + timedelta(seconds=31))
-    assert fault.text.endswith("has no seal")
+    assert str(fault.text).endswith("has no seal")
 
 
 @pytest.mark.django_db

@@ -50,7 +50,7 @@ class Command(TeachingCommand):
             self._seal_everything()
         with _opened(export, self.stdout.write) as write:
             seen, found = self._walk(since, write)
-        found += [fault.text for fault in sealing.late(now=timezone.now())]
+        found += [str(fault.text) for fault in sealing.late(now=timezone.now())]
         if expect and not Seal.objects.filter(number=expect[0], hash=expect[1]).exists():
             found.append(f"link {expect[0]} is not there with the hash that was expected")
         number, hash_ = sealing.head()
