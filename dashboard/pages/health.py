@@ -15,10 +15,12 @@ from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
 from dashboard.live.fragments import once
+from dashboard.pages import chrome
 from dashboard.pages.words import verb_word
 from remediation import matchers
 from remediation.exceptions import MatcherError
-from remediation.models import Freeze, Incident, Remediation, Rule, SeriesState, Service
+from remediation.models import Incident, Remediation, Rule, SeriesState, Service
+from remediation.models.prepared import Prepared
 from remediation.models.service import matcher_text
 from remediation.states import REMEDIATION_LIVE, IncidentState, RemediationState, Severity, Verdict
 from remediation.texts import fill
@@ -113,28 +115,34 @@ def everything() -> Seen:
     return look(timezone.now())
 
 
+_services = Prepared(lambda _: Service.objects.order_by("name").values_list("pk", "name", "title", "team"))
+_matchers = Prepared(lambda _: Service.objects.order_by("name").values_list("pk", "name", "matchers"))
+_dependencies = Prepared(
+    lambda _: Service.depends_on.through._default_manager.values_list("from_service_id", "to_service_id")
+)
+
+
 def look(now: datetime) -> Seen:
-    services = list(Service.objects.order_by("name").values_list("pk", "name", "title", "team", "matchers"))
+    services = _services.all()
     signs: dict[int, Signs] = {pk: Signs() for pk, *_rest in services}
     _add_incidents(signs)
-    for service_id in Freeze.active(now=now, anywhere=True).exclude(service=None).values_list("service_id", flat=True):
-        if service_id is not None:
-            signs[service_id].frozen = True
-    _add_rules(signs, tuple((pk, matcher_text(name, own)) for pk, name, _title, _team, own in services), now)
-    shown = {pk: (name, title or name, *_state_of(signs[pk])) for pk, name, title, _team, _own in services}
+    for freeze in chrome.freezes():
+        if freeze.service_id is not None:
+            signs[freeze.service_id].frozen = True
+    _add_rules(signs, now)
+    shown = {pk: (name, title or name, *_state_of(signs[pk])) for pk, name, title, _team in services}
     needs = _needs({pk: one[0] for pk, one in shown.items()})
     found = {
         pk: _health(pk, team, shown[pk], signs[pk], [shown[other][:3] for other in needs.get(pk, ())])
-        for pk, _name, _title, team, _own in services
+        for pk, _name, _title, team in services
     }
     return Seen(at=now, services=found, signs=signs, needs=needs)
 
 
 def _needs(names: Mapping[int, str]) -> dict[int, tuple[int, ...]]:
     """What each service depends on, in the order of names."""
-    pairs = Service.depends_on.through._default_manager.values_list("from_service_id", "to_service_id")
     needs: dict[int, list[int]] = defaultdict(list)
-    for one, other in pairs:
+    for one, other in _dependencies.all():
         if one in names and other in names:
             needs[one].append(other)
     return {one: tuple(sorted(others, key=names.__getitem__)) for one, others in needs.items()}
@@ -145,15 +153,29 @@ SERIES = ("rule_id", "rule__name", "rule__service_id", "labels", "verdict", "rea
 INCIDENT = ("service_id", "state", "severity", "needs_person", "rule__name", "annotations", "labels", "value")
 
 
+_incidents = Prepared(
+    lambda _: (
+        Incident.objects.exclude(state=IncidentState.RESOLVED)
+        .exclude(service=None)
+        .order_by("opened_at")
+        .values_list(*INCIDENT)
+    )
+)
+_repairs = Prepared(
+    lambda _: Remediation.objects.filter(state__in=REMEDIATION_LIVE, incident__service__isnull=False).values_list(
+        "incident__service_id", "state", "verb"
+    )
+)
+
+
 def _add_incidents(signs: dict[int, Signs]) -> None:
-    rows = Incident.objects.exclude(state=IncidentState.RESOLVED).exclude(service=None).order_by("opened_at")
-    for service_id, state, severity, needs_person, *words in rows.values_list(*INCIDENT):
-        if service_id is not None:
+    """A service that came since the services were read is left for the next look."""
+    for service_id, state, severity, needs_person, *words in _incidents.all():
+        if service_id in signs:
             trouble = Trouble(state=state, severity=severity, needs_person=needs_person, title=_titled(*words))
             signs[service_id].incidents.append(trouble)
-    live = Remediation.objects.filter(state__in=REMEDIATION_LIVE, incident__service__isnull=False)
-    for service_id, state, verb in live.values_list("incident__service_id", "state", "verb"):
-        if service_id is not None:
+    for service_id, state, verb in _repairs.all():
+        if service_id in signs:
             signs[service_id].repairs.append((state, verb))
 
 
@@ -162,21 +184,32 @@ def _titled(rule: str, annotations: Mapping[str, str], labels: Mapping[str, str]
     return lambda: fill(annotations.get("summary") or rule, labels, value)
 
 
-def _add_rules(signs: dict[int, Signs], services: tuple[tuple[int, str], ...], now: datetime) -> None:
-    rules = Rule.objects.filter(enabled=True)
-    for pk, service_id in rules.exclude(service=None).values_list("pk", "service_id"):
-        if service_id is not None:
+_RULES = Rule.objects.filter(enabled=True)
+_owned = Prepared(lambda _: _RULES.exclude(service=None).values_list("pk", "service_id"))
+_loose = Prepared(lambda _: _RULES.filter(service=None).values_list("pk", "labels"))
+# The times of those that are surely well need not be read.
+_unsure = Prepared(
+    lambda given: _RULES.exclude(status__error="", status__evaluated_at__gt=given("lately")).values_list(*RULE)
+)
+_states = Prepared(
+    lambda _: SeriesState.objects.filter(
+        Q(verdict=Verdict.UNKNOWN) | Q(rule__service=None), rule__enabled=True
+    ).values_list(*SERIES)[:SERIES_LIMIT]
+)
+
+
+def _add_rules(signs: dict[int, Signs], now: datetime) -> None:
+    for pk, service_id in _owned.all():
+        if service_id in signs:
             signs[service_id].rules.add(pk)
-    # The times of those that are surely well need not be read.
-    seen_lately = Q(status__error="", status__evaluated_at__gt=now - timedelta(seconds=LATE_S))
-    for service_id, name, interval_s, evaluated_at, error in rules.exclude(seen_lately).values_list(*RULE):
-        if service_id is not None and (reason := _blind(name, interval_s, evaluated_at, error or "", now)):
+    for service_id, name, interval_s, evaluated_at, error in _unsure.all(lately=now - timedelta(seconds=LATE_S)):
+        if service_id in signs and (reason := _blind(name, interval_s, evaluated_at, error or "", now)):
             signs[service_id].lose(reason, evaluated_at.timestamp() if evaluated_at else 0)
-    loose = dict(rules.filter(service=None).values_list("pk", "labels"))
-    states = SeriesState.objects.filter(Q(verdict=Verdict.UNKNOWN) | Q(rule__service=None), rule__enabled=True)
-    for pk, name, service_id, labels, verdict, reason, since in states.values_list(*SERIES)[:SERIES_LIMIT]:
+    loose = dict(_loose.all())
+    services = tuple((pk, matcher_text(name, own)) for pk, name, own in _matchers.all()) if loose else ()
+    for pk, name, service_id, labels, verdict, reason, since in _states.all():
         owner = service_id or owner_of(tuple(sorted({**labels, **loose.get(pk, {})}.items())), services)
-        if owner is None:
+        if owner not in signs:
             continue
         signs[owner].rules.add(pk)
         if verdict == Verdict.UNKNOWN:
@@ -217,6 +250,8 @@ def _health(
     pk: int, team: str, shown: tuple[str, str, str, str], signs: Signs, needed: list[tuple[str, str, str]]
 ) -> Health:
     name, title, state, because = shown
+    if not (signs.incidents or signs.repairs or needed or signs.frozen):  # as most are, in a large installation
+        return Health(id=pk, name=name, title=title, team=team, state=state, because=because)
     asked = sum(1 for found, _verb in signs.repairs if found == RemediationState.AWAITING_APPROVAL)
     return Health(
         id=pk,
@@ -235,6 +270,8 @@ def _health(
 
 def _state_of(signs: Signs) -> tuple[str, str]:
     """The state that matters most, and why. Unknown comes before ok: what nobody can see is not well."""
+    if signs.rules and not (signs.incidents or signs.repairs or signs.unknown or signs.frozen):
+        return "ok", ""
     return _at_fault(signs) or _at_rest(signs)
 
 

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
+from django.db.models import Count
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.utils import timezone
@@ -18,10 +19,10 @@ from django.utils import timezone
 from dashboard.live.fragments import Context, Fragment, add, fragment, one_look
 from dashboard.pages import chrome, health, servicemap, story, strips, waiting
 from remediation.models import Incident, Rule, RuleStatus, Source
+from remediation.models.prepared import Prepared, PreparedTally
 from remediation.states import IncidentState
 
 EVENTS = 14
-OPEN_ROWS = 25
 
 
 def overview(request: HttpRequest) -> HttpResponse:
@@ -75,8 +76,8 @@ def attention(_: str) -> Context:
 
 @fragment("open", "overview/_open.html", topics=("incident", "remediation"), every_s=5, kept=True)
 def open_incidents(_: str) -> Context:
-    total = Incident.objects.exclude(state=IncidentState.RESOLVED).count()
-    rows = waiting.open_rows(OPEN_ROWS) if total else ()
+    total = chrome.tally().open
+    rows = waiting.open_rows() if total else ()
     last = None
     if not total:
         ended = Incident.objects.filter(state=IncidentState.RESOLVED).select_related("rule").order_by("-resolved_at")
@@ -105,15 +106,30 @@ def events(_: str) -> Context:
     return {"events": tuple(Event(**{name: getattr(entry, name) for name in named}) for entry in found)}
 
 
+_newest = Prepared(
+    lambda _: (
+        RuleStatus.objects.filter(rule__enabled=True)
+        .exclude(evaluated_at=None)
+        .order_by("-evaluated_at")
+        .values_list("evaluated_at", flat=True)[:1]
+    )
+)
+_failing = PreparedTally(lambda _: RuleStatus.objects.filter(rule__enabled=True).exclude(error=""), n=Count("pk"))
+_sources = Prepared(
+    lambda _: (
+        Source.objects.filter(enabled=True)
+        .order_by("name")
+        .values_list("name", "status__answered_at", "status__failed_at", "status__error")
+    )
+)
+
+
 @fragment("freshness", "overview/_freshness.html", topics=("rule",), every_s=5, kept=True)
 def freshness(_: str) -> Context:
     """How far what is shown can be trusted."""
-    statuses = RuleStatus.objects.filter(rule__enabled=True)
-    newest = statuses.exclude(evaluated_at=None).order_by("-evaluated_at").values_list("evaluated_at", flat=True)[:1]
-    columns = ("name", "status__answered_at", "status__failed_at", "status__error")
     return {
-        "evaluated_at": next(iter(newest), None),
-        "failing": statuses.exclude(error="").count(),
-        "sources": tuple(Source.objects.filter(enabled=True).order_by("name").values_list(*columns)),
+        "evaluated_at": _newest.first(),
+        "failing": _failing.of()["n"],
+        "sources": tuple(_sources.all()),
         "stalled": tuple(row.stage for row in chrome.stalled(timezone.now())),
     }

@@ -5,17 +5,20 @@ Each row is a value that says everything it shows, so that a piece of equal rows
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 from dashboard.live.fragments import Context
+from dashboard.pages import chrome
 from dashboard.pages.words import expected
 from remediation.models import Incident, Remediation
+from remediation.models.prepared import Prepared
 from remediation.states import REMEDIATION_LIVE, IncidentState, RemediationState
 from remediation.texts import fill
 
+OPEN_ROWS = 25
+"""Open incidents of the overview."""
 AT_MOST = 12
 """Rows of each kind; how many more there are is said, and where."""
 
@@ -75,57 +78,82 @@ class OpenRow:
     summary: str
 
 
+_asking = Prepared(
+    lambda _: (
+        Remediation.objects.filter(state=RemediationState.AWAITING_APPROVAL)
+        .order_by("expires_at", "pk")
+        .values_list("pk", "verb", "plan__calls", "expires_at", *(f"incident__{name}" for name in (*TITLE, *SERVICE)))[
+            :AT_MOST
+        ]
+    )
+)
+_ASKED = Remediation.objects.filter(state=RemediationState.AWAITING_APPROVAL)
+_needy = Prepared(
+    lambda _: (
+        Incident.objects.filter(needs_person=True)
+        .exclude(state=IncidentState.RESOLVED)
+        .exclude(pk__in=_ASKED.values("incident_id"))
+        .order_by("opened_at", "pk")
+        .values_list("pk", "attention", "opened_at", *TITLE)[:AT_MOST]
+    )
+)
+_taken = Prepared(
+    lambda given: (
+        Incident.objects.filter(taken_until__gt=given("now"))
+        .exclude(state=IncidentState.RESOLVED)
+        .exclude(taken_by=None)
+        .order_by("taken_until", "pk")
+        .values_list("pk", "taken_by__username", "taken_until", *TITLE)[:AT_MOST]
+    )
+)
+
+
 def waiting(now: datetime) -> Context:
     """Approvals to give, the one that expires first on top; incidents that need a person; and who is on which."""
-    asked = Remediation.objects.filter(state=RemediationState.AWAITING_APPROVAL)
-    needy = Incident.objects.filter(needs_person=True).exclude(state=IncidentState.RESOLVED)
-    needy = needy.exclude(pk__in=asked.values("incident_id"))
-    taken = Incident.objects.filter(taken_until__gt=now).exclude(state=IncidentState.RESOLVED).exclude(taken_by=None)
-    asking, looking = _asking(asked), _needy(needy)
+    asking = tuple(_asked(*row) for row in _asking.all())
+    needy = tuple(Needy(pk=pk, title=_title(*words), why=why, opened_at=at) for pk, why, at, *words in _needy.all())
+    taken = _taken.all(now=now)
     return {
         "asking": asking,
-        "more_asking": asked.count() - len(asking) if len(asking) == AT_MOST else 0,
-        "needy": looking,
-        "more_needy": needy.count() - len(looking) if len(looking) == AT_MOST else 0,
-        "on_it": _taken(taken),
+        "more_asking": chrome.tally().asked - len(asking) if len(asking) == AT_MOST else 0,
+        "needy": needy,
+        "more_needy": chrome.tally().needy_only - len(needy) if len(needy) == AT_MOST else 0,
+        "on_it": tuple(Needy(pk=pk, title=_title(*words), by=by, until=until) for pk, by, until, *words in taken),
     }
 
 
-def _asking(rows: Any) -> tuple[Asked, ...]:
-    columns = ["pk", "verb", "plan__calls", "expires_at", *(f"incident__{name}" for name in (*TITLE, *SERVICE))]
-    found = rows.order_by("expires_at", "pk").values_list(*columns)[:AT_MOST]
-    return tuple(
-        Asked(
-            pk=pk,
-            verb=verb,
-            targets=_targets(calls),
-            title=_title(*words[:4]),
-            service=words[5] or words[4] or "",
-            expires_at=expires_at,
-        )
-        for pk, verb, calls, expires_at, *words in found
+def _asked(pk: int, verb: str, calls: Any, expires_at: datetime | None, *words: Any) -> Asked:
+    title, service, service_title = words[:4], words[4], words[5]
+    return Asked(
+        pk=pk,
+        verb=verb,
+        targets=_targets(calls),
+        title=_title(*title),
+        service=service_title or service or "",
+        expires_at=expires_at,
     )
-
-
-def _needy(rows: Any) -> tuple[Needy, ...]:
-    found = rows.order_by("opened_at", "pk").values_list("pk", "attention", "opened_at", *TITLE)[:AT_MOST]
-    return tuple(Needy(pk=pk, title=_title(*words), why=why, opened_at=at) for pk, why, at, *words in found)
-
-
-def _taken(rows: Any) -> tuple[Needy, ...]:
-    found = rows.order_by("taken_until", "pk").values_list("pk", "taken_by__username", "taken_until", *TITLE)[:AT_MOST]
-    return tuple(Needy(pk=pk, title=_title(*words), by=by, until=until) for pk, by, until, *words in found)
 
 
 OPEN = ("pk", "state", "verdict", "severity", "reason", "lower", "upper", "opened_at", "needs_person")
 BESIDE = ("acknowledged_by__username", "decision__outcome", "decision__summary")
 
 
-def open_rows(limit: int) -> tuple[OpenRow, ...]:
+_COLUMNS = (*OPEN, *BESIDE, *TITLE, *SERVICE)
+_NEWEST = Incident.objects.exclude(state=IncidentState.RESOLVED).order_by("-opened_at", "-pk")
+_newest = Prepared(lambda _: _NEWEST.values_list(*_COLUMNS)[:OPEN_ROWS])
+_repairs_of_newest = Prepared(
+    lambda _: (
+        Remediation.objects.filter(incident_id__in=_NEWEST.values("pk")[:OPEN_ROWS])
+        .order_by("pk")
+        .values_list("incident_id", "state", "verb", "plan__calls")
+    )
+)
+
+
+def open_rows() -> tuple[OpenRow, ...]:
     """The newest open incidents, each with its live repair or else the last one."""
-    rows = Incident.objects.exclude(state=IncidentState.RESOLVED).order_by("-opened_at", "-pk")
-    found = list(rows.values(*OPEN, *BESIDE, *TITLE, *SERVICE)[:limit])
-    repairs = _repairs([row["pk"] for row in found])
+    found = [dict(zip(_COLUMNS, row, strict=True)) for row in _newest.all()]
+    repairs = _repairs()
     return tuple(_open_row(row, repairs.get(row["pk"])) for row in found)
 
 
@@ -149,11 +177,10 @@ def _open_row(row: dict[str, Any], repair: Repair | None) -> OpenRow:
     )
 
 
-def _repairs(incidents: Iterable[int]) -> dict[int, Repair]:
-    rows = Remediation.objects.filter(incident_id__in=list(incidents)).order_by("pk")
+def _repairs() -> dict[int, Repair]:
     found: dict[int, Repair] = {}
     live: set[int] = set()
-    for incident, state, verb, calls in rows.values_list("incident_id", "state", "verb", "plan__calls"):
+    for incident, state, verb, calls in _repairs_of_newest.all():
         if state in REMEDIATION_LIVE or incident not in live:
             found[incident] = Repair(verb=verb, state=state, targets=_targets(calls))
         if state in REMEDIATION_LIVE:
