@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import Any
 
 from django.core.paginator import Page, Paginator
 from django.db.models import QuerySet
@@ -56,27 +57,32 @@ def series(request: HttpRequest, name: str, rule: int, fingerprint: str) -> Json
     """The samples of one series that is watched, as the incident's chart has them."""
     row = get_object_or_404(Service, name=name)
     state = get_object_or_404(SeriesState.objects.select_related("rule"), rule_id=rule, fingerprint=fingerprint)
+    found = told(request.GET, state, Transition.objects.filter(incident__service=row))
+    return JsonResponse(found, headers={"Cache-Control": "no-store"})
+
+
+def told(given: Mapping[str, str], state: SeriesState, happened: QuerySet[Transition]) -> dict[str, Any]:
+    """JSON of one series with its band and its states, marked by those of these lines that are worth it.
+
+    given: what the browser asks for; state: with its rule. Raises BadRequest."""
     now = timezone.now()
-    wanted = charts.asked_range(request.GET, now=now)
+    wanted = charts.asked_range(given, now=now)
     of_states = charts.is_of_alerts(state.rule)
     chart = charts.Chart(
         start=wanted.start,
         end=wanted.end,
-        line=charts.Line() if of_states else charts.line_of(state.rule, fingerprint, wanted),
-        stretches=charts.stretches_of(rule, fingerprint, wanted, now=now),
-        markers=charts.markers_of(_events(row, wanted), wanted),
+        line=charts.Line() if of_states else charts.line_of(state.rule, state.fingerprint, wanted),
+        stretches=charts.stretches_of(state.rule_id, state.fingerprint, wanted, now=now),
+        markers=charts.markers_of(_events(happened, wanted), wanted),
         of_states=of_states,
     )
-    told = charts.answer(
-        chart, live=True, now=now, after=request.GET.get("after", ""), step=request.GET.get("step", "")
-    )
-    return JsonResponse(told | {"state": _state(state)}, headers={"Cache-Control": "no-store"})
+    found = charts.answer(chart, live=True, now=now, after=given.get("after", ""), step=given.get("step", ""))
+    return found | {"state": _state(state)}
 
 
-def _events(row: Service, wanted: charts.Range) -> QuerySet[Transition]:
+def _events(happened: QuerySet[Transition], wanted: charts.Range) -> QuerySet[Transition]:
     since = datetime.fromtimestamp(wanted.start, UTC)
-    happened = Transition.objects.filter(incident__service=row, to_state__in=EVENTS, at__gte=since)
-    return happened.order_by("pk")
+    return happened.filter(to_state__in=EVENTS, at__gte=since).order_by("pk")
 
 
 def _state(state: SeriesState) -> dict[str, str]:
