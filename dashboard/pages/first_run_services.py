@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Mapping
 from dataclasses import dataclass
 from urllib.parse import urlencode
 
@@ -17,7 +15,10 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
+from dashboard.pages import first_run_backends
 from dashboard.pages import first_run_steps as steps
+from dashboard.pages.first_run_backends import Clues, Proposal
+from remediation import registry
 from remediation.admin.outside import client_of
 from remediation.checks import plain
 from remediation.models import Service, Source, Target
@@ -30,11 +31,24 @@ SHOWN = 12
 
 @dataclass(frozen=True, kw_only=True)
 class Instance:
-    """backend: what acts on it already. add: where a target for it is made, what is known of it filled in."""
+    """targets: what acts on it already. add: where one is made, what is known of it filled in. proposal: the backend
+    that it looks like, where nothing acts on it."""
 
     found: FoundInstance
-    backend: str
-    add: str
+    targets: tuple[Target, ...] = ()
+    add: str = ""
+    proposal: Proposal | None = None
+
+    @property
+    def backends(self) -> str:
+        """Their labels, each once; a backend that is not installed any more by its name."""
+        known = registry.backends()
+        names = dict.fromkeys(one.backend for one in self.targets)
+        return ", ".join(_(known[name].label) if name in known else name for name in names)
+
+    @property
+    def names(self) -> str:
+        return ", ".join(one.name for one in self.targets)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,7 +68,7 @@ class Offer:
 def services(request: HttpRequest, name: str) -> HttpResponse:
     steps.may(request, "add_service", "add_target")
     source = get_object_or_404(Source, name=name)
-    found, trouble = _discover(source)
+    found, clues, trouble = _discover(source)
     chosen = set(request.POST.getlist("service"))
     if request.method == "POST" and not trouble:
         wanted = [one for one in found if one.key in chosen]
@@ -68,46 +82,61 @@ def services(request: HttpRequest, name: str) -> HttpResponse:
         "page": "first-run",
         "source": source,
         "trouble": trouble,
-        "offers": _offers(found, chosen),
+        "offers": _offers(found, clues, chosen),
         "steps": steps.places(source, at=2),
     }
     return render(request, "first_run/services.html", context)
 
 
-def _discover(source: Source) -> tuple[list[FoundService], str]:
-    """What it knows now, and why it could not be asked."""
+def _discover(source: Source) -> tuple[list[FoundService], Clues, str]:
+    """What it knows now, what that looks like, and why it could not be asked."""
+    now = timezone.now().timestamp()
     try:
-        return discovery.services(client_of(source), now=timezone.now().timestamp()), ""
+        client = client_of(source)
+        return discovery.services(client, now=now), first_run_backends.look(client, now=now), ""
     except Exception as error:  # noqa: BLE001 - whatever the source does, the page says it
-        return [], plain(error)
+        return [], Clues(), plain(error)
 
 
-def _offers(found: list[FoundService], chosen: set[str]) -> list[Offer]:
+def _offers(found: list[FoundService], clues: Clues, chosen: set[str]) -> list[Offer]:
     """Three queries, however many services there are."""
     kept = {one.matcher_text: one for one in Service.objects.all()}
-    targets: dict[int, list[Target]] = defaultdict(list)
-    for target in Target.objects.all():
-        targets[target.service_id].append(target)
-    return [_offer(one, kept.get(one.matchers), targets, one.key in chosen) for one in found]
+    targets = list(Target.objects.all())
+    return [_offer(one, kept.get(one.matchers), targets, clues, one.key in chosen) for one in found]
 
 
-def _offer(found: FoundService, kept: Service | None, targets: Mapping[int, list[Target]], chosen: bool) -> Offer:
-    own = targets.get(kept.pk, []) if kept else []
-    instances = tuple(_instance(one, kept, own) for one in found.instances[:SHOWN])
+def _offer(found: FoundService, kept: Service | None, targets: list[Target], clues: Clues, chosen: bool) -> Offer:
+    instances = tuple(_instance(one, kept, targets, clues) for one in found.instances[:SHOWN])
     return Offer(found=found, kept=kept, instances=instances, chosen=chosen)
 
 
-def _instance(found: FoundInstance, kept: Service | None, targets: list[Target]) -> Instance:
-    """What runs an instance is in no metric: a backend is named only where somebody has entered it, for a target whose
-    labels are all the instance's, or which covers the service as a whole."""
-    if kept is None:
-        return Instance(found=found, backend="", add="")
-    fitting = [one for one in targets if one.labels and one.labels.items() <= found.labels.items()]
-    whole = [one for one in targets if not one.labels]
-    backend = ", ".join(dict.fromkeys(one.backend for one in fitting or whole))
+def _instance(found: FoundInstance, kept: Service | None, targets: list[Target], clues: Clues) -> Instance:
+    """What acts on it is known where somebody has entered it; otherwise what it looks like is proposed."""
+    if acting := _acting(found, kept, targets):
+        return Instance(found=found, targets=tuple(acting))
+    proposal = clues.about(found)
+    return Instance(found=found, proposal=proposal, add=_add(found, kept, proposal) if kept else "")
+
+
+def _acting(found: FoundInstance, kept: Service | None, targets: list[Target]) -> list[Target]:
+    """Targets whose labels are all the instance's, whatever their service; or else one of its own service that is
+    called as the instance is, or those that cover its service as a whole."""
+    own = [one for one in targets if kept is not None and one.service_id == kept.pk]
+    called = {found.name, *(found.labels[name] for name in first_run_backends.CALLED if name in found.labels)}
+    whole = [one for one in own if not one.labels]
+    return (
+        [one for one in targets if one.labels and one.labels.items() <= found.labels.items()]
+        or [one for one in whole if one.name in called]
+        or whole
+    )
+
+
+def _add(found: FoundInstance, kept: Service, proposal: Proposal | None) -> str:
     pairs = f"instance={found.labels['instance']}" if "instance" in found.labels else ""
-    known = {"service": kept.pk, "name": found.name, "role": "instance", "labels": pairs}
-    return Instance(found=found, backend=backend, add=f"{reverse('admin:remediation_target_add')}?{urlencode(known)}")
+    known = {"service": str(kept.pk), "name": found.name, "role": "instance", "labels": pairs}
+    if proposal:
+        known |= {"backend": proposal.backend} | {f"params-{name}": text for name, text in proposal.params.items()}
+    return f"{reverse('admin:remediation_target_add')}?{urlencode(known)}"
 
 
 def _create(request: HttpRequest, wanted: list[FoundService]) -> int | None:

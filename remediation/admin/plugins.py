@@ -145,7 +145,7 @@ class PluginForm(Form):
             Params(
                 self.kind,
                 name,
-                stored=self.instance.params if name == getattr(self.instance, self.kind) else {},
+                stored=self.instance.params if name == getattr(self.instance, self.kind) else self._proposed(name),
                 prefix=self.add_prefix("params"),
                 data=self.data if self.is_bound else None,
             )
@@ -155,6 +155,12 @@ class PluginForm(Form):
         if self.is_bound:
             return str(self.data.get(self.add_prefix(self.kind), ""))
         return str(self.initial.get(self.kind) or getattr(self.instance, self.kind) or "")
+
+    def _proposed(self, name: str) -> dict[str, Any]:
+        """What the address of the form for a new row fills in, as it does with the other fields: `params-url=…`."""
+        plugin = installed(self.kind).get(name)
+        known = {f"params-{one}": one for one in plugin.Params.model_fields} if plugin else {}
+        return {known[key]: value for key, value in self.initial.items() if key in known}
 
     def clean(self) -> dict[str, Any] | None:
         cleaned = super().clean()

@@ -9,7 +9,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, ClassVar
 
 from remediation.registry import Params, Plugin
 
@@ -77,6 +77,20 @@ class Found:
     facts: Facts = field(default_factory=dict)
 
 
+@dataclass(frozen=True, kw_only=True)
+class Sign:
+    """A metric by which the first run proposes a backend for something that is scraped; a person decides.
+
+    named: labels of its series that name what runs, as an exporter beside it tells of processes: such a series counts
+    for an instance on the same host that goes by one of these names. Empty: what is scraped itself has the metric.
+    params: parameters of the target, made of the labels of these series (`{group}:{name}`).
+    """
+
+    metric: str
+    named: tuple[str, ...] = ()
+    params: Mapping[str, str] = field(default_factory=dict)
+
+
 class Backend(Plugin, ABC):
     """Looks at targets. Subclasses add capabilities.
 
@@ -84,6 +98,9 @@ class Backend(Plugin, ABC):
     touched, EffectUncertain when the answer was lost after the request was sent, OwnProcess when the target is a part
     of Homeostat.
     """
+
+    signs: ClassVar[tuple[Sign, ...]] = ()
+    """What it is recognised by in a source's series; most runtimes leave no trace there."""
 
     @abstractmethod
     def state(self, target: TargetRef, *, timeout_s: float = 5.0) -> Facts:

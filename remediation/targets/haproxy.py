@@ -10,7 +10,7 @@ from pydantic import Field, model_validator
 
 from remediation import registry
 from remediation.exceptions import ConfigurationError, EffectError, EffectNotStarted, EffectUncertain
-from remediation.targets.base import Attempt, Backend, Effect, Facts, FailsOver, TargetRef
+from remediation.targets.base import Attempt, Backend, Effect, Facts, FailsOver, Sign, TargetRef
 from remediation.targets.haproxy_runtime import Runtime, Server, need
 from remediation.targets.own import refuse_own_address
 from remediation.targets.request import Url, refuse_url, send
@@ -60,6 +60,10 @@ class Haproxy(FailsOver, Backend):
     name = "haproxy"
     label = "HAProxy"
     Params = HaproxyParams
+    signs = (  # HAProxy's own exporter; the one beside it, by prometheus, which is retired and still runs
+        Sign(metric="haproxy_server_status", params={"backend": "{proxy}"}),
+        Sign(metric="haproxy_server_up", params={"backend": "{backend}"}),
+    )
 
     def state(self, target: TargetRef, *, timeout_s: float = 5.0) -> Facts:
         pair = _pair(_params(target), _runtime(target, timeout_s))

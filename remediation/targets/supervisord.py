@@ -8,7 +8,7 @@ from pydantic import Field, model_validator
 
 from remediation import registry, secrets
 from remediation.exceptions import ConfigurationError, EffectNotStarted
-from remediation.targets.base import Attempt, Backend, Effect, Facts, Restartable, Scalable, TargetRef
+from remediation.targets.base import Attempt, Backend, Effect, Facts, Restartable, Scalable, Sign, TargetRef
 from remediation.targets.supervisord_members import DEAD, RUNS, name_order, to_start, to_stop
 from remediation.targets.supervisord_rpc import Daemon, find
 from remediation.targets.supervisord_session import Session
@@ -59,6 +59,10 @@ class Supervisord(Restartable, Scalable, Backend):
     name = "supervisord"
     label = "supervisord"
     Params = SupervisordParams
+    signs = (  # node_exporter's collector supervisord; supervisord_exporter
+        Sign(metric="node_supervisord_up", named=("name", "group"), params={"process": "{group}:{name}"}),
+        Sign(metric="supervisor_process_info", named=("name", "group"), params={"process": "{group}:{name}"}),
+    )
 
     def state(self, target: TargetRef, *, timeout_s: float = 5.0) -> Facts:
         params, session = _open(target, timeout_s)

@@ -13,6 +13,7 @@ from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
+from dashboard.pages.first_run_services import Instance
 from deploy import tools
 from remediation.models import Playbook, Rule, Service, Source, Target
 from tests.dashboard import factories
@@ -28,6 +29,12 @@ scrape_configs:
   - job_name: edge
     metrics_path: /edge
     static_configs: [{{targets: ['{toy}']}}]
+  - job_name: proxy
+    metrics_path: /proxy
+    static_configs: [{{targets: ['{toy}']}}]
+  - job_name: host
+    metrics_path: /node
+    static_configs: [{{targets: ['{toy}']}}]
   - job_name: away
     static_configs: [{{targets: ['127.0.0.1:1']}}]
 """
@@ -35,11 +42,20 @@ METRICS = """redis_up 1
 redis_memory_used_bytes 950
 redis_memory_max_bytes 1000
 """
-EDGE = 'requests_total{service="gateway"} 12\n'
+THERE = ("redis_up", "requests_total", "haproxy_server_status", "node_supervisord_up")
+PAGES = {
+    "/edge": 'requests_total{service="gateway"} 12\n',
+    "/proxy": """haproxy_server_status{proxy="shop",server="shop-1",state="UP"} 1
+haproxy_server_status{proxy="shop",server="shop-2",state="UP"} 1
+""",
+    "/node": """node_supervisord_up{group="cache",name="sessions"} 1
+node_supervisord_up{group="cache",name="other"} 1
+""",
+}
 
 
 def exporter(handler: BaseHTTPRequestHandler) -> None:
-    answer(handler, (EDGE if handler.path == "/edge" else METRICS).encode(), kind="text/plain; version=0.0.4")
+    answer(handler, PAGES.get(handler.path, METRICS).encode(), kind="text/plain; version=0.0.4")
 
 
 @pytest.fixture(scope="module")
@@ -47,9 +63,7 @@ def prometheus(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     with serving(exporter) as served:
         config = CONFIG.format(toy=served.url.removeprefix("http://"))
         with prometheus_running(str(tools.find("prometheus")), tmp_path_factory.mktemp("prometheus"), config) as url:
-            wait_until(
-                lambda: len(_asked(url, "up")) == 3 and _asked(url, "redis_up") and _asked(url, "requests_total")
-            )
+            wait_until(lambda: len(_asked(url, "up")) == 5 and all(_asked(url, name) for name in THERE))
             yield url
 
 
@@ -84,7 +98,7 @@ def test_an_empty_installation_begins_with_the_source_and_the_overview_leads_her
 def test_an_address_is_asked_at_once_and_says_version_targets_and_freshness(admin: Client, prometheus: str) -> None:
     response = admin.post("/first-run/source/check/", {"url": prometheus})
     seen = response.context["checked"].greeting
-    assert (seen.up, seen.down) == (2, 1)
+    assert (seen.up, seen.down) == (4, 1)
     assert seen.version.count(".") == 2
     assert 0 <= seen.age_s < 10
     assert "It answers." in text(response)
@@ -130,7 +144,7 @@ def test_a_source_is_saved_once_it_answers_or_when_that_is_insisted_on(admin: Cl
 def test_services_are_proposed_from_labels_and_made_only_when_chosen(admin: Client, source: Source) -> None:
     page = admin.get("/first-run/main/services/")
     offers = {offer.found.name: offer.found for offer in page.context["offers"]}
-    assert sorted(offers) == ["away", "edge", "gateway", "sessions"]
+    assert sorted(offers) == ["away", "edge", "gateway", "host", "proxy", "sessions"]
     assert offers["sessions"].matchers == 'service="sessions"'
     assert (len(offers["sessions"].instances), offers["sessions"].up) == (1, 1)
     assert (offers["away"].matchers, offers["away"].up) == ('job="away"', 0)
@@ -142,21 +156,74 @@ def test_services_are_proposed_from_labels_and_made_only_when_chosen(admin: Clie
     assert not Target.objects.exists()
 
 
+def the_instance(client: Client, service: str) -> Instance:
+    offers = client.get("/first-run/main/services/").context["offers"]
+    (found,) = next(offer for offer in offers if offer.found.name == service).instances
+    assert isinstance(found, Instance)
+    return found
+
+
+def filled_in(client: Client, address: str) -> tuple[dict[str, Any], dict[str, Any]]:
+    """What the form at an address begins with: its fields, and the parameters of the backend."""
+    form = client.get(address).context["adminform"].form
+    params = form.fields["params"].params.form
+    return (
+        {
+            name: form.get_initial_for_field(form.fields[name], name)
+            for name in ("service", "name", "labels", "backend")
+        },
+        {name: value for name in params.fields if (value := params.get_initial_for_field(params.fields[name], name))},
+    )
+
+
 def test_an_instance_without_a_backend_leads_to_a_form_that_knows_it(admin: Client, source: Source) -> None:
-    admin.post("/first-run/main/services/", {"service": 'service="sessions"'})
-    offers = admin.get("/first-run/main/services/").context["offers"]
-    (instance,) = next(offer for offer in offers if offer.kept).instances
-    assert instance.backend == ""
-    form = admin.get(instance.add).context["adminform"].form
-    found = {name: form.get_initial_for_field(form.fields[name], name) for name in ("service", "name", "labels")}
+    admin.post("/first-run/main/services/", {"service": 'job="edge"'})
+    instance = the_instance(admin, "edge")
+    assert (instance.targets, instance.proposal) == ((), None)
+    found, _params = filled_in(admin, instance.add)
     service = Service.objects.get()
     assert found["service"] == str(service.pk)
     assert found["labels"] == f"instance={instance.found.labels['instance']}"
-    labels = {"instance": instance.found.labels["instance"]}
-    Target.objects.create(service=service, name="one", backend="supervisord", role="instance", labels=labels)
-    offers = admin.get("/first-run/main/services/").context["offers"]
-    (instance,) = next(offer for offer in offers if offer.kept).instances
-    assert instance.backend == "supervisord"
+    assert "backend: none yet" in text(admin.get("/first-run/main/services/"))
+
+
+def test_a_backend_is_proposed_by_its_metric_and_fills_the_form_in(admin: Client, source: Source) -> None:
+    said = text(admin.get("/first-run/main/services/"))
+    assert "looks like HAProxy" in said
+    assert "because <code>haproxy_server_status</code> is there" in said
+    assert the_instance(admin, "proxy").add == ""  # not watched yet
+    assert the_instance(admin, "host").proposal is None  # an exporter that tells of processes is none of them
+    admin.post("/first-run/main/services/", {"service": ['job="proxy"', 'service="sessions"']})
+    found, params = filled_in(admin, the_instance(admin, "proxy").add)
+    assert (found["backend"], params["backend"]) == ("haproxy", "shop")
+    found, params = filled_in(admin, the_instance(admin, "sessions").add)
+    assert (found["backend"], params["process"]) == ("supervisord", "cache:sessions")
+    assert not Target.objects.exists()
+
+
+@pytest.mark.parametrize(
+    ("name", "labels"),
+    [("one", {"job": "redis"}), ("sessions", {}), ("any", {})],
+    ids=["by another label than instance", "by name", "the whole service"],
+)
+def test_what_acts_on_an_instance_is_said_however_it_is_tied(
+    admin: Client, source: Source, name: str, labels: dict[str, str]
+) -> None:
+    admin.post("/first-run/main/services/", {"service": 'service="sessions"'})
+    service = Service.objects.get()
+    Target.objects.create(service=service, name=name, backend="haproxy", labels=labels)
+    Target.objects.create(service=service, name="elsewhere", backend="http", labels={"instance": "10.0.0.1:1"})
+    instance = the_instance(admin, "sessions")
+    assert (instance.backends, instance.names) == ("HAProxy", name)
+    assert instance.proposal is None
+    Target.objects.filter(service=service, name=name).update(backend="gone")
+    assert the_instance(admin, "sessions").backends == "gone"
+
+
+def test_what_acts_is_said_of_a_service_that_nobody_watches_too(admin: Client, source: Source) -> None:
+    Target.objects.create(service=factories.a_service("shop"), name="one", backend="haproxy", labels={"job": "proxy"})
+    assert the_instance(admin, "proxy").names == "one"
+    assert the_instance(admin, "edge").names == ""
 
 
 def test_the_number_of_queries_does_not_grow_with_the_services(admin: Client, source: Source) -> None:
