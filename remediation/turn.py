@@ -13,7 +13,7 @@ from django.db.models import F, Q, Sum
 from django.db.models.functions import Greatest
 from django.utils import timezone
 
-from remediation import condition, conf, episodes, evaluation, judging, storms
+from remediation import condition, conf, episodes, evaluation, gaps, judging, storms
 from remediation.combination import is_combined
 from remediation.detect.base import Verdicts
 from remediation.judging import Asked
@@ -144,6 +144,7 @@ def evaluate(due: list[evaluation.Due], lease: datetime, *, now: datetime) -> No
     # What does not fit into an interval is an overrun: the next slot is soon, and others wait for this thread.
     seen = evaluation.look(due, now=now, within_s=max(due[0].rule.period_s, AT_LEAST_S))
     took_ms = (time.perf_counter() - started) * 1000 / len(due)
+    _note_gaps([one for one in due if one.rule.pk in seen], now=now)
     mine = RuleStatus.objects.filter(running_until=lease)
     quiet = [one for one in due if _is_quiet(one, seen.get(one.rule.pk))]
     looked = [one for one in quiet if one.look]
@@ -160,6 +161,14 @@ def evaluate(due: list[evaluation.Due], lease: datetime, *, now: datetime) -> No
     for one in due:
         if one.rule.pk in seen and one.rule.pk not in unchanged:
             _take_in(one, seen[one.rule.pk], lease, took_ms, now=now)
+
+
+def _note_gaps(due: list[evaluation.Due], *, now: datetime) -> None:
+    """Before it is written that they were evaluated, which would hide that they were not for so long."""
+    try:
+        gaps.note([(one.rule, one.status) for one in due], now=now)
+    except Exception:
+        log.exception("what was not watched cannot be noted; the rules are judged all the same")
 
 
 def _is_quiet(one: evaluation.Due, seen: evaluation.Seen | None) -> bool:

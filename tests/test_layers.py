@@ -23,6 +23,7 @@ LOOP = {
     "condition",
     "episodes",
     "opening",
+    "gaps",
     "turn",
     "deciding",
     "analytics",

@@ -16,7 +16,7 @@ from django.core.exceptions import BadRequest, ObjectDoesNotExist
 from django.db.models import Q
 from django.utils.translation import gettext as _
 
-from dashboard.pages import story
+from dashboard.pages import gaps, story
 from dashboard.pages.sharing import Shared
 from dashboard.pages.words import span, state_word, tone
 from remediation import registry
@@ -190,7 +190,8 @@ def is_of_alerts(rule: Rule) -> bool:
 
 
 def stretches_of(rule_id: int, fingerprint: str, wanted: Range, *, now: datetime) -> list[Stretch]:
-    """How the series stood in that range, by the incidents it had: what lies between them was ok, or not judged."""
+    """How the series stood in that range, by the incidents it had: what lies between them was ok, or not judged.
+    While the rule was not evaluated nobody knows how it stood."""
     start, end = datetime.fromtimestamp(wanted.start, now.tzinfo), datetime.fromtimestamp(wanted.end, now.tzinfo)
     rows = Incident.objects.filter(Q(resolved_at=None) | Q(resolved_at__gt=start))
     rows = rows.filter(rule_id=rule_id, fingerprint=fingerprint, opened_at__lt=end).order_by("-opened_at")[:EPISODES]
@@ -201,10 +202,12 @@ def stretches_of(rule_id: int, fingerprint: str, wanted: Range, *, now: datetime
     found: list[Stretch] = []
     for row in rows:
         found += _stretches(row, by_incident.get(row.pk, []), until=row.until(now).timestamp())
-    clipped = [
-        Stretch(state=one.state, start=max(one.start, wanted.start), end=min(one.end, wanted.end)) for one in found
-    ]
-    return sorted((one for one in clipped if one.end > one.start), key=lambda one: one.start)
+    blind = gaps.of_rule(rule_id, wanted.start, wanted.end)
+    clipped = [Stretch(state="unwatched", start=start, end=end_s) for start, end_s in blind]
+    for one in found:
+        inside = (max(one.start, wanted.start), min(one.end, wanted.end))
+        clipped += [Stretch(state=one.state, start=a, end=b) for a, b in gaps.without(inside, blind)]
+    return sorted(clipped, key=lambda one: one.start)
 
 
 def _stretches(row: Incident, turns: Sequence[Transition], *, until: float) -> list[Stretch]:

@@ -1,8 +1,8 @@
 """Heartbeat strips: how each service was in the last intervals, oldest first, from what history keeps.
 
 A bar shows the worst of its interval: out of range where an incident that fired was open (from its first bad verdict
-on), unknown where a rule had lost sight of its series, no data before any rule watched the service, and ok otherwise.
-Not stored is when Homeostat itself did not run: what fired before and after is out of range all along, the rest ok.
+on), not watched where a rule was not evaluated, whatever it had come to before, unknown where a rule had lost sight of
+its series, no data where no rule was there to watch the service, and ok otherwise.
 """
 
 from __future__ import annotations
@@ -20,7 +20,8 @@ from django.utils.translation import get_language
 from django.utils.translation import gettext as _
 
 from dashboard.live.fragments import Context, Fragment, add, once
-from dashboard.pages import health
+from dashboard.pages import gaps, health
+from dashboard.pages.gaps import Gaps, Span
 from dashboard.pages.words import span
 from remediation.models import Incident, RuleStatus, RuleVersion, Transition
 from remediation.states import IncidentState, Severity
@@ -30,13 +31,11 @@ BAR_S = 180
 WIDTH = 5
 """Of a bar and the gap behind it, in the units of the drawing."""
 
-NONE, OK, UNKNOWN, BAD = range(4)
+NONE, OK, UNKNOWN, UNWATCHED, BAD = range(5)
 """In this order: of what happened within one bar, the highest is shown."""
-TONES = ("off", "ok", "unknown", "firing")
-DRAWN: tuple[tuple[float, ...], ...] = ((15,), (11.5,), (3.5, 12.5), (8,))
-"""Where the strokes of a bar run, so that each state has a shape of its own; the widths are in map.css."""
-
-Span = tuple[float, float]
+TONES = ("off", "ok", "unknown", "unwatched", "firing")
+DRAWN: tuple[tuple[float, ...], ...] = ((15,), (11.5,), (3.5, 12.5), (2, 8, 14), (8,))
+"""Where the strokes of a bar run, so that each state has a shape of its own; the widths are in strip.css."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,33 +61,38 @@ def strips() -> Mapping[int, Strip]:
     seen = health.everything()
     last = math.floor(seen.at.timestamp() / BAR_S)
     first = last - BARS + 1
-    bad = _bad(first * BAR_S)
+    unwatched = gaps.since(first * BAR_S, now=seen.at)
+    bad = _bad(first * BAR_S, unwatched)
     blind = _blind(first * BAR_S)
     born = _born(first * BAR_S)
     language = get_language() or ""
     found = {}
     for pk in seen.services:
         signs = seen.signs[pk]
-        bars = _watched(signs.rules, born, first)
+        bars = _watched(signs.rules, born, unwatched, first)
         lost = [one for rule in signs.rules for one in blind.get(rule, ())]
         if signs.unknown_since is not None:
             lost.append((signs.unknown_since, math.inf))
         _paint(bars, first, lost, UNKNOWN)
+        _paint(bars, first, (one for rule in signs.rules for one in unwatched.late.get(rule, ())), UNWATCHED)
         _paint(bars, first, bad.get(pk, ()), BAD)
         # Where nothing changed no time is shown, and so the strip stays the same for as long as that is so.
-        found[pk] = _strip(tuple(bars), first if len(set(bars)) > 1 else 0, language)
+        found[pk] = strip_of(tuple(bars), first if len(set(bars)) > 1 else 0, language)
     return found
 
 
-def _bad(start: float) -> Mapping[int, Sequence[Span]]:
-    """When each service had an incident that fired."""
+def _bad(start: float, unwatched: Gaps) -> Mapping[int, Sequence[Span]]:
+    """When each service had an incident that fired, as far as its rule was judged by."""
     since = datetime.fromtimestamp(start, UTC)
     rows = Incident.objects.exclude(service=None).exclude(fired_at=None).exclude(severity=Severity.INFO)
     rows = rows.filter(~Q(state=IncidentState.RESOLVED) | Q(resolved_at__gt=since))
     found: dict[int, list[Span]] = defaultdict(list)
-    for service_id, opened_at, resolved_at in rows.values_list("service_id", "opened_at", "resolved_at"):
+    for service_id, rule, opened_at, resolved_at in rows.values_list(
+        "service_id", "rule_id", "opened_at", "resolved_at"
+    ):
         if service_id is not None:
-            found[service_id].append((opened_at.timestamp(), resolved_at.timestamp() if resolved_at else math.inf))
+            open_for = (opened_at.timestamp(), resolved_at.timestamp() if resolved_at else math.inf)
+            found[service_id] += gaps.without(open_for, unwatched.late.get(rule, ()))
     return found
 
 
@@ -121,13 +125,22 @@ def _born(start: float) -> Mapping[int, float]:
     return {rule: at.timestamp() for rule, at in rows.values_list("rule_id", "at")}
 
 
-def _watched(rules: Iterable[int], born: Mapping[int, float], first: int) -> list[int]:
-    """Bars that say from when on somebody looked at all."""
-    if not rules:
-        return [NONE] * BARS
-    since = min(born.get(rule, -math.inf) for rule in rules)
-    unseen = 0 if since == -math.inf else max(0, min(BARS, math.floor(since / BAR_S) - first))
-    return [NONE] * unseen + [OK] * (BARS - unseen)
+def _watched(rules: Iterable[int], born: Mapping[int, float], unwatched: Gaps, first: int) -> list[int]:
+    """Bars that say when there was a rule that was to be judged by."""
+    absent: set[int] | None = None
+    for rule in rules:
+        away = [(-math.inf, born[rule])] if rule in born else []
+        bars = {bar for span in (*away, *unwatched.off.get(rule, ())) for bar in _whole(span, first)}
+        absent = bars if absent is None else absent & bars
+        if not absent:
+            return [OK] * BARS
+    return [NONE if absent is None or bar in absent else OK for bar in range(BARS)]
+
+
+def _whole(span: Span, first: int) -> range:
+    """The bars that lie in it from beginning to end."""
+    from_bar = max(0, math.ceil(span[0] / BAR_S) - first) if span[0] > 0 else 0
+    return range(from_bar, max(from_bar, min(BARS, math.floor(span[1] / BAR_S) - first)))
 
 
 def _paint(bars: list[int], first: int, spans: Iterable[Span], level: int) -> None:
@@ -141,9 +154,9 @@ def _paint(bars: list[int], first: int, spans: Iterable[Span], level: int) -> No
 
 
 @lru_cache(maxsize=4096)
-def _strip(bars: tuple[int, ...], first: int, language: str) -> Strip:
-    """language: the active one, in which its words are."""
-    words = (_("No data"), _("OK"), _("Unknown"), _("Out of range"))
+def strip_of(bars: tuple[int, ...], first: int, language: str) -> Strip:
+    """first: the number of the first bar, counted from the epoch. language: the active one, in which its words are."""
+    words = (_("No data"), _("OK"), _("Unknown"), _("Not watched"), _("Out of range"))
     runs: list[Run] = []
     at = 0
     for level, same in groupby(bars):
@@ -162,7 +175,7 @@ def _between(bar: int, count: int) -> str:
 
 def _summary(bars: tuple[int, ...], words: Sequence[str]) -> str:
     """What the picture says, for those who do not see it."""
-    levels = [level for level in (BAD, UNKNOWN, NONE, OK) if level in bars]
+    levels = [level for level in (BAD, UNWATCHED, UNKNOWN, NONE, OK) if level in bars]
     if len(levels) == 1:
         said = words[levels[0]]
     else:

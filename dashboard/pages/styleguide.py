@@ -5,14 +5,17 @@ Where a component is a template of its own, that template is shown, with samples
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
+from django.utils.translation import get_language
 from django.utils.translation import gettext as _
 
+from dashboard.pages import strips
 from dashboard.pages.answers import person
 from remediation.states import Verdict
 
@@ -73,11 +76,12 @@ def _card(tone: str) -> dict[str, Any]:
     }
 
 
-def _strip() -> dict[str, Any]:
-    """Five stretches of forty minutes, each in another state."""
-    tones = ("ok", "firing", "repairing", "unknown", "off")
-    runs = [{"tone": tone, "path": f"M{at * 40} 8H{at * 40 + 39}", "title": tone} for at, tone in enumerate(tones)]
-    return {"summary": _("Sample of a heartbeat strip"), "runs": runs}
+def _strip() -> strips.Strip:
+    """Stretches of eight bars, each in another state."""
+    levels = (strips.OK, strips.BAD, strips.UNKNOWN, strips.UNWATCHED, strips.NONE)
+    bars = tuple(levels[at * len(levels) // strips.BARS] for at in range(strips.BARS))
+    first = int(AT.timestamp()) // strips.BAR_S
+    return replace(strips.strip_of(bars, first, get_language() or ""), summary=_("Sample of a heartbeat strip"))
 
 
 def _entry(theme: str, number: int, tone: str) -> dict[str, Any]:

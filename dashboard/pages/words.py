@@ -105,6 +105,7 @@ WORDS = {
     "ok": _("OK"),
     "bad": _("Bad"),
     "unknown": _("Unknown"),
+    "unwatched": _("Not watched"),
     "pending": _("Pending"),
     "firing": _("Firing"),
     "recovering": _("Recovering"),

@@ -5,6 +5,7 @@ from remediation.models.approval import Approval
 from remediation.models.backtest import Backtest
 from remediation.models.breaker import Breaker
 from remediation.models.freeze import Freeze
+from remediation.models.gap import Gap
 from remediation.models.heartbeat import Heartbeat
 from remediation.models.incident import Decision, Incident, Note
 from remediation.models.maintenance import MaintenanceWindow
@@ -31,6 +32,7 @@ __all__ = [
     "Breaker",
     "Decision",
     "Freeze",
+    "Gap",
     "Heartbeat",
     "Incident",
     "IngestToken",

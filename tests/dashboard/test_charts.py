@@ -16,7 +16,7 @@ from dashboard.pages import charts
 from dashboard.pages.sharing import Shared
 from remediation.exceptions import ObserveError
 from remediation.history import History
-from remediation.models import Incident, Rule, record
+from remediation.models import Gap, Incident, Rule, record
 from tests.dashboard import factories
 
 pytestmark = pytest.mark.django_db
@@ -210,3 +210,17 @@ def test_earlier_episodes_of_the_series_are_shown_too() -> None:
     wanted = charts.asked_range({"range": "3600"}, now=timezone.now())
     found = charts.stretches_of(first.rule_id, first.fingerprint, wanted, now=timezone.now())
     assert [one.state for one in found] == ["pending", "firing", "pending", "firing"]
+
+
+def test_what_nobody_watched_is_neither_well_nor_firing() -> None:
+    row = an_incident(age_s=3000)
+    now = timezone.now()
+    ago = lambda minutes: now - timedelta(minutes=minutes)  # noqa: E731 - as one says it
+    Gap.objects.create(rule=row.rule, began_at=ago(40), ended_at=ago(20))
+    Gap.objects.create(rule=row.rule, began_at=ago(58), ended_at=ago(55))
+    Gap.objects.create(rule=factories.a_rule(None), began_at=ago(10), ended_at=ago(5))
+    wanted = charts.asked_range({"range": "3600"}, now=now)
+    found = charts.stretches_of(row.rule_id, row.fingerprint, wanted, now=now)
+    assert [one.state for one in found] == ["unwatched", "pending", "firing", "unwatched", "firing"]
+    assert found[3].said == "Not watched for 20 min"
+    assert (found[2].end, found[4].start) == (found[3].start, found[3].end)

@@ -17,7 +17,7 @@ from django.utils.translation import get_language, override
 
 from dashboard.live import fragments
 from dashboard.pages import health, strips
-from remediation.models import Rule, RuleStatus, RuleVersion, Service, record
+from remediation.models import Gap, Rule, RuleStatus, RuleVersion, SeriesState, Service, record
 from tests.dashboard import factories
 
 pytestmark = pytest.mark.django_db
@@ -174,13 +174,57 @@ def test_what_was_not_seen_is_unknown() -> None:
     assert found[0] == "unknown"  # it was so before the first line says that it ended
     assert 3 <= found[10:].count("unknown") <= 5
     assert found[-1] == "ok"
-    RuleStatus.objects.filter(rule=rule).update(evaluated_at=now - timedelta(minutes=20))
+    lost = factories.a_series(rule, verdict="unknown")
+    SeriesState.objects.filter(pk=lost.pk).update(verdict_since=(now - timedelta(minutes=20)).timestamp())
     assert set(bars(service)[-6:]) == {"unknown"}
+
+
+def a_gap(rule: Rule, began_min: float, ended_min: float, *, off: bool = False) -> None:
+    """Minutes ago."""
+    now = timezone.now()
+    began, ended = now - timedelta(minutes=began_min), now - timedelta(minutes=ended_min)
+    Gap.objects.create(rule=rule, began_at=began, ended_at=ended, off=off)
+
+
+def test_when_homeostat_did_not_look_nothing_is_ok() -> None:
+    service = factories.a_service("web")
+    one, _ = old(factories.a_rule(service)), old(factories.a_rule(service))
+    a_gap(one, 50, 40)
+    found = bars(service)
+    assert 3 <= found.count("unwatched") <= 5
+    assert set(found) == {"ok", "unwatched"}
+    assert found[-1] == "ok"
+    assert "Not watched" in strips.strips()[service.pk].summary
+    RuleStatus.objects.filter(rule=one).update(evaluated_at=timezone.now() - timedelta(minutes=20))
+    assert set(bars(service)[-6:]) == {"unwatched"}
+
+
+def test_what_fired_before_and_after_is_not_known_to_have_fired_meanwhile() -> None:
+    service = factories.a_service("web")
+    rule = old(factories.a_rule(service))
+    factories.an_incident(rule, age_s=6000)
+    assert bars(service)[10] == "firing"
+    a_gap(rule, 95, 20)
+    found = bars(service)
+    assert found[6] == found[-1] == "firing"
+    assert set(found[11:32]) == {"unwatched"}
+    factories.an_incident(old(factories.a_rule(service)), age_s=6000)
+    assert set(bars(service)[11:32]) == {"firing"}
+
+
+def test_a_rule_that_was_off_is_not_missed_while_another_watched() -> None:
+    service = factories.a_service("web")
+    rule = old(factories.a_rule(service))
+    a_gap(rule, 70, 10, off=True)
+    assert bars(service)[25] == "off"
+    assert {bars(service)[0], bars(service)[-1]} == {"ok"}
+    old(factories.a_rule(service))
+    assert set(bars(service)) == {"ok"}
 
 
 def test_a_strip_names_its_times_and_lengths() -> None:
     first = int(datetime(2026, 1, 5, 10, tzinfo=UTC).timestamp()) // strips.BAR_S
-    found = strips._strip((strips.OK,) * 30 + (strips.BAD,) * 4 + (strips.UNKNOWN,) * 6, first, "en")
+    found = strips.strip_of((strips.OK,) * 30 + (strips.BAD,) * 4 + (strips.UNKNOWN,) * 6, first, "en")
     assert [run.title for run in found.runs] == [
         "OK, 10:00 to 11:30 UTC",
         "Out of range, 11:30 to 11:42 UTC",
