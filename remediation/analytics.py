@@ -224,10 +224,11 @@ class RuleNoise:
         return Share(hits=self.alone, n=self.fired - self.still_open)
 
 
-def noise(scope: Scope) -> list[RuleNoise]:
-    """The rules that fired most."""
+def noise(scope: Scope, *, rule_id: int | None = None) -> list[RuleNoise]:
+    """The rules that fired most; or one of them, if it opened anything."""
     effects = Remediation.objects.filter(incident=OuterRef("pk"), effect_started_at__isnull=False)
     opened = scope.of(Incident.objects.annotate(was_acted=Exists(effects)), "opened_at", service="service")
+    opened = opened if rule_id is None else opened.filter(rule_id=rule_id)
     fired = Q(fired_at__isnull=False)
     over, person = Q(state=IncidentState.RESOLVED), Q(acknowledged_at__isnull=False) | Q(taken_by__isnull=False)
     rows = opened.values("rule_id", name=F("rule__name")).annotate(

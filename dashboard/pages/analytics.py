@@ -113,7 +113,7 @@ def analytics(request: HttpRequest) -> HttpResponse:
             "panels": [_panel(measure, times, shown) for measure in Measure],
             "services": [_service_row(one) for one in times.services],
             "verbs": [_verb_row(one) for one in verbs],
-            "noise": [_noise_row(one) for one in noise],
+            "noise": [noise_row(one) for one in noise],
             "problems": [(one, trend(one.trend), max(one.trend, default=0)) for one in problems],
             "autonomy": _autonomy(plans, shown) if plans else None,
             "changes": [(name, line) for line, name in record.autonomy_changes(scope)],
@@ -126,10 +126,14 @@ def scope_of(request: HttpRequest, *, now: datetime) -> tuple[Scope, int]:
     """The period, service and team of the address, and the number of weeks. Nonsense is taken for the usual."""
     asked = request.GET.get("weeks", "")
     weeks = int(asked) if asked in map(str, WEEKS) else USUAL
-    monday = first_day(week_of(now.astimezone(UTC).date()) - weeks + 1)
     service, team = (request.GET.get(name, "").replace("\x00", "")[:100] for name in ("service", "team"))
-    since = datetime.combine(monday, time.min, tzinfo=UTC)
-    return Scope(since=since, until=now, service=service, team=team), weeks
+    return Scope(since=since_of(weeks, now), until=now, service=service, team=team), weeks
+
+
+def since_of(weeks: int, now: datetime) -> datetime:
+    """The Monday on which so many weeks began, the present one counted."""
+    monday = first_day(week_of(now.astimezone(UTC).date()) - weeks + 1)
+    return datetime.combine(monday, time.min, tzinfo=UTC)
 
 
 def _choices(scope: Scope, weeks: int) -> dict[str, Any]:
@@ -187,7 +191,8 @@ def _verb_row(one: VerbRecord) -> VerbRow:
     return VerbRow(of=one, ours=Interval(share=ours), alone=Interval(share=alone))
 
 
-def _noise_row(one: RuleNoise) -> NoiseRow:
+def noise_row(one: RuleNoise) -> NoiseRow:
+    """One rule with its bar."""
     counts = (("is-acted", one.acted), ("is-person", one.person), ("is-alone", one.alone), ("is-open", one.still_open))
     parts, at = [], 0.0
     for tone, count in counts:

@@ -9,6 +9,9 @@ from typing import Any
 from django import forms
 from django.contrib import messages
 from django.core.exceptions import PermissionDenied, ValidationError
+from django.db.models import IntegerField, QuerySet
+from django.db.models.fields.json import KT
+from django.db.models.functions import Cast
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.utils import timezone
@@ -26,6 +29,7 @@ from remediation.observe.clients import client_for
 
 RANGES = (("3600", _("1 h")), ("21600", _("6 h")), ("86400", _("1 d")), ("604800", _("7 d")), ("custom", _("From, to")))
 LONGEST = timedelta(days=31)
+SHOWN = 10
 FURTHER = ("conditions", "need", "traffic_query", "minimum_traffic")
 """What else of an edited rule comes along from its form in the admin; it is not edited here."""
 TRIED = ("query", "detector", "interval_s", "for_s", "keep_firing_for_s")
@@ -103,10 +107,16 @@ def backtest(request: HttpRequest, pk: int) -> HttpResponse:
         shown = {name: draft.get(name, _saved(rule, name)) for name in TRIED}
         form = BacktestForm(initial=shown | {"playbook": fitting, "range": "21600", "further": _further(rule, draft)})
         params = _params_form(rule, str(shown["detector"]), draft or None)
-    past = Backtest.objects.filter(rule=rule).select_related("playbook").defer("result")[:10]
-    context = {"page": "rules", "rule": rule, "form": form, "params": params, "fitting": fitting, "past": past}
+    context = {"page": "rules", "rule": rule, "form": form, "params": params, "fitting": fitting}
+    context |= {"past": earlier(rule)[:SHOWN]}
     context |= {"detector": form["detector"].value(), "further": form["further"].value() not in (None, "", "null")}
     return render(request, "backtest/form.html", context)
+
+
+def earlier(rule: Rule) -> QuerySet[Backtest]:
+    """Its backtests, the newest first, each with how often it would have `fired`: the whole result is large."""
+    fired = Cast(KT("result__fired"), IntegerField())
+    return Backtest.objects.filter(rule=rule).select_related("playbook").defer("result").annotate(fired=fired)
 
 
 def _further(rule: Rule, draft: Mapping[str, Any]) -> dict[str, Any] | None:

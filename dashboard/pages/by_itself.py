@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -136,9 +136,7 @@ def serving(row: Service, watched: Sequence[tuple[Rule, dict[str, str]]]) -> lis
     playbooks = list(Playbook.objects.filter(enabled=True).order_by("-priority", "pk").prefetch_related("steps"))
     rules: dict[int, dict[str, None]] = {}
     for rule, labels in watched[:EXAMPLES]:
-        known = {**labels, "alertname": rule.name, **rule.labels, "severity": rule.severity, "service": row.name}
-        known |= {"team": row.team} if row.team else {}
-        chosen = next((one for one in playbooks if _fits(one, known)), None)
+        chosen = next(fitting(playbooks, labels_of(rule, labels, service=row.name, team=row.team)), None)
         if chosen is not None:
             rules.setdefault(chosen.pk, {})[rule.name] = None
     return [
@@ -150,6 +148,17 @@ def serving(row: Service, watched: Sequence[tuple[Rule, dict[str, str]]]) -> lis
         for one in playbooks
         if one.pk in rules
     ]
+
+
+def labels_of(rule: Rule, labels: Mapping[str, str], *, service: str, team: str) -> dict[str, str]:
+    """Those that an incident of this series would have. service, team: empty where it belongs to none."""
+    known = {**labels, "alertname": rule.name, **rule.labels, "severity": rule.severity}
+    return known | {name: value for name, value in (("service", service), ("team", team)) if value}
+
+
+def fitting(playbooks: Iterable[Playbook], labels: dict[str, str]) -> Iterator[Playbook]:
+    """Those that such an incident fits, in their order: the first of them serves it."""
+    return (one for one in playbooks if _fits(one, labels))
 
 
 def _fits(playbook: Playbook, labels: dict[str, str]) -> bool:

@@ -160,6 +160,13 @@ def _ordered(found: QuerySet[Rule], state: str, now: datetime) -> list[RuleRow]:
     return sorted((row for row in rows if state in ("", row.state)), key=_urgency)
 
 
+def standing(rule: Rule, now: datetime) -> RuleRow:
+    """One rule as its line in the list."""
+    opened = Incident.objects.filter(rule=rule).exclude(state=IncidentState.RESOLVED).values_list("state", flat=True)
+    states = list(opened)
+    return _row(rule, states.count(IncidentState.FIRING), states.count(IncidentState.PENDING), now)
+
+
 def _urgency(row: RuleRow) -> tuple[int, str]:
     """What needs eyes first, then by name."""
     return (*health.ORDER, "disabled").index(row.state), row.rule.name
