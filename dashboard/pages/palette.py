@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from urllib.parse import urlencode
 
 from django.contrib.auth.models import User
 from django.db.models import Q
@@ -24,7 +23,6 @@ from dashboard.pages import saved_views
 from dashboard.pages.answers import person
 from dashboard.pages.places import places
 from dashboard.pages.words import said
-from remediation.matchers import Matcher
 from remediation.models import Incident, Playbook, Rule, SavedView, Service
 from remediation.states import IncidentState
 
@@ -128,13 +126,9 @@ def _services(text: str) -> list[Option]:
 def _rules(text: str) -> list[Option]:
     found = Rule.objects.filter(Q(name__icontains=text) | Q(service__name__icontains=text)).order_by("name")
     return [
-        Option(label=row.name, hint=said(row.severity), icon="rules", href=f"{reverse('rules')}?{_only(row.name)}")
+        Option(label=row.name, hint=said(row.severity), icon="rules", href=reverse("rule", args=[row.pk]))
         for row in found.only("name", "severity")[:EACH]
     ]
-
-
-def _only(rule: str) -> str:
-    return urlencode({"match": str(Matcher("alertname", "=", rule))})
 
 
 def _playbooks(text: str) -> list[Option]:

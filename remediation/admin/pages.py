@@ -17,6 +17,7 @@ PAGES: Mapping[str, Callable[[Any], str]] = {
     "ingesttoken": _within("system", "sources-title"),
     "service": lambda row: reverse("service", args=[row.name]),
     "target": lambda row: reverse("service", args=[row.service.name]),
+    "rule": lambda row: reverse("rule", args=[row.pk]),
     "playbook": lambda row: reverse("playbook", args=[row.pk]),
     "maintenancewindow": _within("system", "holding-title"),
     "breaker": _within("system", "holding-title"),
@@ -27,7 +28,7 @@ PAGES: Mapping[str, Callable[[Any], str]] = {
     "decision": lambda row: reverse("incident", args=[row.incident_id]),
     "transition": _within("audit"),
 }
-"""By the name of the model. Rules have a link of their own; alerts and people are shown on no page."""
+"""By the name of the model. Alerts and people are shown on no page."""
 
 
 def page_of(row: Any) -> str | None:

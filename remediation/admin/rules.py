@@ -108,7 +108,6 @@ class RuleAdmin(
         rule = kwargs.get("obj")
         if isinstance(rule, Rule):
             context |= {
-                "rule_number": str(rule.pk),
                 "managed": sentence(rule.managed_by) if rule.managed_by else "",
                 "may_take_over": self.has_change_permission(request),
                 "from_library": is_library(rule.managed_by),
