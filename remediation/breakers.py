@@ -13,6 +13,7 @@ from typing import Any
 
 from django.db import transaction
 from django.db.models import Q
+from django.utils.translation import gettext_lazy as _
 
 from remediation import conf
 from remediation.exceptions import Conflict
@@ -84,10 +85,10 @@ def rest(*, now: datetime) -> int:
 def close(breaker: Breaker, *, by: str, reason: str, now: datetime) -> None:
     """A person vouches for the step. Raises Conflict when it moved meanwhile, or is closed already."""
     if breaker.state == State.CLOSED:
-        raise Conflict("It is closed already.")
+        raise Conflict(_("It is closed already."))
     said = f"closed by {by}" + (f": {reason}" if reason else "")
     if not _move(breaker, State.CLOSED, now=now, reason=said, actor=by, bad=0):
-        raise Conflict("It has moved meanwhile. Look at it again.")
+        raise Conflict(_("It has moved meanwhile. Look at it again."))
 
 
 def _move(breaker: Breaker, to: str, *, now: datetime, reason: str, actor: str = HOMEOSTAT, **fields: Any) -> bool:

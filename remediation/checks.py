@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 from django.apps import AppConfig
 from django.core.checks import CheckMessage, Error, Warning, register
 from django.db import DatabaseError
+from django.utils.translation import gettext as _
 
 from remediation import matchers, registry, secrets
 from remediation.exceptions import ConfigurationError, HomeostatError, MatcherError, OwnProcess
@@ -32,7 +33,7 @@ def check(function: Callable[[], Found]) -> Callable[..., list[CheckMessage]]:
     """Register a check that reads the database. Only asked when a database was named, and safe before migrating."""
 
     def run(
-        app_configs: Sequence[AppConfig] | None = None, databases: Iterable[str] | None = None, **_: Any
+        app_configs: Sequence[AppConfig] | None = None, databases: Iterable[str] | None = None, **options: Any
     ) -> list[CheckMessage]:
         if not databases or "default" not in databases:
             return []
@@ -40,10 +41,12 @@ def check(function: Callable[[], Found]) -> Callable[..., list[CheckMessage]]:
             return list(function())
         except DatabaseError as error:
             log.warning("the configuration could not be read (%s)", type(error).__name__)
-            return [_warning(0, "The configuration could not be read from the database.", "Run manage.py migrate.")]
+            said = _("The configuration could not be read from the database.")
+            return [_warning(0, said, _("Run manage.py migrate."))]
         except Exception as error:
             log.exception("check %s failed", function.__name__)
-            return [_warning(0, f"{function.__name__} failed: {plain(error)}.", "Report it with the log's traceback.")]
+            said = _("%(check)s failed: %(error)s.") % {"check": function.__name__, "error": plain(error)}
+            return [_warning(0, said, _("Report it with the log's traceback."))]
 
     run.__name__, run.__doc__ = function.__name__, function.__doc__
     register(run, TAG, deploy=True)
@@ -56,28 +59,39 @@ def check_plugins() -> Found:
     from remediation.models import Rule, Step, Target  # noqa: PLC0415 - models are ready only when checks run
 
     for rule in Rule.objects.all():
-        yield from _plugin(f"Rule {rule}", registry.detector, rule.detector, rule.params)
+        what = _("Rule %(rule)s") % {"rule": rule}
+        yield from _plugin(what, registry.detector, rule.detector, rule.params)
         for at, one in enumerate(rule.conditions, start=2):
             name, params = one.get("detector", ""), one.get("params", {})
-            yield from _plugin(f"Condition {at} of rule {rule}", registry.detector, name, params)
+            what = _("Condition %(at)d of rule %(rule)s") % {"at": at, "rule": rule}
+            yield from _plugin(what, registry.detector, name, params)
     for target in Target.objects.select_related("service"):
-        yield from _plugin(f"Target {target} of {target.service}", registry.backend, target.backend, target.params)
+        yield from _plugin(_target(target), registry.backend, target.backend, target.params)
     for step in Step.objects.select_related("playbook"):
-        yield from _plugin(f"Step {step.position} of {step.playbook}", registry.verb, step.verb, step.params)
+        yield from _plugin(_of_step(step), registry.verb, step.verb, step.params)
+
+
+def _target(target: Any) -> str:
+    return _("Target %(target)s of %(service)s") % {"target": target, "service": target.service}
+
+
+def _of_step(step: Any) -> str:
+    return _("Step %(position)d of %(playbook)s") % {"position": step.position, "playbook": step.playbook}
 
 
 def _plugin(what: str, lookup: Callable[[str], registry.Plugin], name: str, params: dict[str, Any]) -> Found:
     try:
         plugin = lookup(name)
     except ConfigurationError as error:
-        hint = "Install the package that brings it, or choose another one in the admin. Until then it is skipped."
+        hint = _("Install the package that brings it, or choose another one in the admin. Until then it is skipped.")
         yield _error(1, f"{what}: {error}.", hint)
         return
     try:
         plugin.parse(params)
     except ConfigurationError as error:
-        hint = "Open it in the admin: the fields that are wrong say so when you save."
-        yield _error(2, f"{what}: its parameters do not fit any more. {error}.", hint)
+        hint = _("Open it in the admin: the fields that are wrong say so when you save.")
+        said = _("%(what)s: its parameters do not fit any more. %(error)s.") % {"what": what, "error": error}
+        yield _error(2, said, hint)
 
 
 @check
@@ -86,13 +100,17 @@ def check_secrets() -> Found:
     from remediation.models import Source, Target  # noqa: PLC0415 - models are ready only when checks run
 
     for source in Source.objects.filter(enabled=True):
-        yield from _secrets(f"Source {source}", {"secret_ref": source.secret_ref})
+        yield from _secrets(_source(source), {"secret_ref": source.secret_ref})
     for target in Target.objects.filter(enabled=True).select_related("service"):
-        yield from _secrets(f"Target {target} of {target.service}", target.params)
+        yield from _secrets(_target(target), target.params)
+
+
+def _source(source: Any) -> str:
+    return _("Source %(source)s") % {"source": source}
 
 
 def _secrets(what: str, params: Mapping[str, Any]) -> Found:
-    hint = "Set that variable or file where web and worker run, or correct the reference in the admin."
+    hint = _("Set that variable or file where web and worker run, or correct the reference in the admin.")
     for wrong in missing_secrets(params):
         yield _error(3, f"{what}: {wrong}.", hint)
 
@@ -107,10 +125,10 @@ def check_sources() -> Found:
             try:
                 refuse_source_address(url)
             except OwnProcess as error:
-                hint = "Enter the address of Prometheus: Homeostat serves /metrics, but it is none."
-                yield _error(4, f"Source {source}: {error}.", hint)
+                hint = _("Enter the address of Prometheus: Homeostat serves /metrics, but it is none.")
+                yield _error(4, f"{_source(source)}: {error}.", hint)
             except ConfigurationError as error:
-                yield _error(5, f"Source {source}: {error}.", "Correct its address in the admin.")
+                yield _error(5, f"{_source(source)}: {error}.", _("Correct its address in the admin."))
 
 
 @check
@@ -122,7 +140,7 @@ def check_targets() -> Found:
         backend = registry.backends().get(target.backend)
         if backend is None:
             continue
-        what = f"Target {target} of {target.service}"
+        what = _target(target)
         try:
             ref = target.ref()
         except ConfigurationError:
@@ -130,11 +148,12 @@ def check_targets() -> Found:
         try:
             backend.check(ref, timeout_s=PATIENCE_S)
         except OwnProcess as error:
-            hint = "Delete this target: Homeostat never acts on itself."
+            hint = _("Delete this target: Homeostat never acts on itself.")
             yield _error(6, f"{what}: {error}.", hint)
         except Exception as error:  # noqa: BLE001 - whatever a backend raises, the other targets are checked too
-            hint = "Start what runs it, or correct the target in the admin."
-            yield _warning(7, f"{what} cannot be acted on now: {plain(error)}.", hint)
+            hint = _("Start what runs it, or correct the target in the admin.")
+            said = _("%(what)s cannot be acted on now: %(error)s.") % {"what": what, "error": plain(error)}
+            yield _warning(7, said, hint)
 
 
 @check
@@ -147,15 +166,17 @@ def check_playbooks() -> Found:
     for playbook in Playbook.objects.filter(enabled=True).prefetch_related("steps"):
         try:
             if rules and not any(may_serve(playbook.matchers, rule) for rule in rules):
-                hint = "Compare its matchers with the rules' names, severities and labels."
-                yield _warning(8, f"Playbook {playbook}: no rule's incidents fit its matchers.", hint)
+                hint = _("Compare its matchers with the rules' names, severities and labels.")
+                said = _("Playbook %(playbook)s: no rule's incidents fit its matchers.") % {"playbook": playbook}
+                yield _warning(8, said, hint)
             if not playbook.steps.all():
-                yield _warning(9, f"Playbook {playbook} has no step.", "Add one, or switch it off.")
+                said = _("Playbook %(playbook)s has no step.") % {"playbook": playbook}
+                yield _warning(9, said, _("Add one, or switch it off."))
             for step in playbook.steps.all():
                 yield from _step(step, targets)
         except MatcherError as error:
-            hint = "Correct its matchers in the admin."
-            yield _error(10, f"Playbook {playbook}: {error}.", hint)
+            said = _("Playbook %(playbook)s: %(error)s.") % {"playbook": playbook, "error": error}
+            yield _error(10, said, _("Correct its matchers in the admin."))
 
 
 def may_serve(text: str, rule: Any) -> bool:
@@ -173,16 +194,17 @@ def _step(step: Any, targets: list[Any]) -> Found:
     verb = registry.verbs().get(step.verb)
     if verb is None:
         return  # check_plugins says so
-    what = f"Step {step.position} of {step.playbook}"
+    what = _of_step(step)
     selected = [target for target in targets if matchers.matches(step.select, selectable(target))]
     if targets and not selected:
-        hint = "Compare it with the targets' roles, names and backends."
-        yield _warning(11, f"{what}: no target fits its selection {step.select!r}.", hint)
+        said = _("%(what)s: no target fits its selection %(select)s.") % {"what": what, "select": repr(step.select)}
+        yield _warning(11, said, _("Compare it with the targets' roles, names and backends."))
     backends = {target.backend for target in selected} & set(registry.backends())
     unable = [name for name in sorted(backends) if not isinstance(registry.backends()[name], verb.needs)]
     if backends and len(unable) == len(backends):
-        hint = f"Choose another verb, or select targets that can {verb.name}."
-        yield _warning(12, f"{what}: none of its targets can {verb.name} ({', '.join(unable)}).", hint)
+        hint = _("Choose another verb, or select targets that can %(verb)s.") % {"verb": _(verb.name)}
+        said = _("%(what)s: none of its targets can %(verb)s (%(backends)s).")
+        yield _warning(12, said % {"what": what, "verb": _(verb.name), "backends": ", ".join(unable)}, hint)
 
 
 def refuse_source_address(url: str) -> None:
@@ -211,7 +233,7 @@ def plain(error: Exception) -> str:
     if isinstance(error, HomeostatError):
         return str(error)
     log.warning("unexpected while checking a configuration", exc_info=error)
-    return f"an unexpected {type(error).__name__}; the log tells more"
+    return _("an unexpected %(kind)s; the log tells more") % {"kind": type(error).__name__}
 
 
 def _error(number: int, text: str, hint: str) -> Error:

@@ -5,11 +5,9 @@ from __future__ import annotations
 import logging
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
 from functools import partial
-
-import numpy as np
 
 from remediation import judging, registry
 from remediation.combination import OPEN, Combination, Wanted, is_combined
@@ -19,13 +17,13 @@ from remediation.doorbell import ring
 from remediation.exceptions import ConfigurationError, HomeostatError, ObserveError, SourceFailed
 from remediation.judging import Asked, asking
 from remediation.models import Alert, Incident, Rule, SeriesState, Source
-from remediation.observe import alerts, window
-from remediation.observe.base import Question, SeenAlert
+from remediation.observe import alerts
+from remediation.observe.base import SeenAlert
 from remediation.observe.clients import client_for
 from remediation.observe.together import Found, together
-from remediation.series import Floats, Labels, Matrix
+from remediation.series import Labels, Matrix
 from remediation.series import fingerprint as fingerprint_of
-from remediation.standings import finite, judged_series, missing
+from remediation.standings import judged_series, missing
 from remediation.states import Verdict
 from remediation.verify.recovery import Look, signed_score
 
@@ -185,56 +183,6 @@ def _announce(source: Source, begun: Sequence[Alert]) -> None:
     """A look for the sake of one alert that finds others: their own message may come later, and changes nothing."""
     if begun:
         ring("alerts_arrived", source_id=source.pk, alert_ids=[row.pk for row in begun])
-
-
-@dataclass(frozen=True, kw_only=True)
-class History:
-    """One series over a range with what was expected: T of each; None where there is no sample or no expectation."""
-
-    times: list[float]
-    values: list[float | None]
-    lower: list[float | None]
-    upper: list[float | None]
-    note: str = ""
-
-
-def history(rule: Rule, *, fingerprint: str, start: float, end: float, points: int = 400) -> History:
-    """The series with this fingerprint between two times (seconds since the epoch), for a chart.
-
-    Detectors that learn get their window before the start as well. Raises ObserveError, ConfigurationError.
-    """
-    detector = registry.detector(rule.detector)
-    params = detector.parse(rule.params)
-    if detector.source == "alerts":
-        return History(times=[], values=[], lower=[], upper=[], note="alerts have no values; see the timeline")
-    step_s = max(1.0, math.ceil((end - start) / points))
-    before_s = detector.window_s(params)
-    if before_s:
-        step_s = max(step_s, detector.step_s(params))
-    question = Question(query=rule.query, window_s=end - start + before_s, step_s=step_s)
-    matrix = window.fetch(client_for(rule.source), question, now=end)
-    wanted = [i for i, labels in enumerate(matrix.labels) if fingerprint_of(labels) == fingerprint]
-    if not wanted:
-        return History(times=[], values=[], lower=[], upper=[], note="no samples of this series in the range")
-    one = Matrix(
-        labels=(matrix.labels[wanted[0]],),
-        times=matrix.times,
-        values=matrix.values[wanted[0] : wanted[0] + 1],
-        now=end,
-        reach_s=matrix.reach_s,
-    )
-    band = detector.band(one, params)
-    shown = one.times >= start
-    return History(
-        times=one.times[shown].tolist(),
-        values=_numbers(one.values[0, shown]),
-        lower=_numbers(band.lower[0, shown]),
-        upper=_numbers(band.upper[0, shown]),
-    )
-
-
-def _numbers(values: Floats) -> list[float | None]:
-    return [finite(value) for value in np.asarray(values, dtype=float)]
 
 
 def plain(error: Exception) -> str:

@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Any
 
 from django.db import transaction
+from django.utils.translation import gettext_lazy as _
 
 from remediation.detect.base import Verdicts
 from remediation.doorbell import ring_after_commit
@@ -288,11 +289,11 @@ def close_by_hand(incident: Incident, *, by: str, reason: str, now: datetime) ->
     """
     watched = incident.rule.enabled and incident.rule.source.enabled
     if incident.state == IncidentState.RESOLVED:
-        raise Conflict("It is over already.")
+        raise Conflict(_("It is over already."))
     if watched and incident.verdict != Verdict.UNKNOWN:
-        raise Conflict("Its condition can be seen and is not over; closed by hand it would open again at once.")
+        raise Conflict(_("Its condition can be seen and is not over; closed by hand it would open again at once."))
     with transaction.atomic():
         why = f"closed by hand: {reason}" if reason else "closed by hand"
         if not resolve(incident, now=now, reason=why, actor=by):
-            raise Conflict("Somebody or something was quicker: it is over already.")
+            raise Conflict(_("Somebody or something was quicker: it is over already."))
         SeriesState.objects.filter(rule=incident.rule, fingerprint=incident.fingerprint).delete()

@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 
 from django.db import transaction
 from django.db.models import QuerySet
+from django.utils.translation import gettext_lazy as _
 
 from remediation.exceptions import Conflict
 from remediation.models import Problem, Remediation, record
@@ -56,5 +57,5 @@ def close_problem(problem: Problem, *, by: str, reason: str, now: datetime) -> N
     """The owner has mended it, or lives with it. Raises Conflict."""
     with transaction.atomic():
         if not Problem.objects.filter(pk=problem.pk, closed_at=None).update(closed_at=now, closed_by=by):
-            raise Conflict("It is closed already.")
+            raise Conflict(_("It is closed already."))
         record(problem, "closed", now=now, actor=by, reason=reason)

@@ -11,6 +11,8 @@ from datetime import UTC, datetime, timedelta
 from statistics import median
 
 from django.db import transaction
+from django.utils.translation import gettext as _
+from django.utils.translation import ngettext, override
 
 from remediation.chances import Lift, Share
 from remediation.exceptions import Conflict
@@ -72,6 +74,8 @@ class StepRecord:
 
 @dataclass(frozen=True, kw_only=True)
 class Criterion:
+    """text: in the language of who looks."""
+
     text: str
     met: bool
 
@@ -214,7 +218,7 @@ def proposal(playbook: Playbook, *, now: datetime) -> Proposal | None:
         return Proposal(to=Autonomy.APPROVE, criteria=(*_shadow_criteria(playbook), _backtested(playbook, now=now)))
     if playbook.autonomy == Autonomy.APPROVE:
         shown = [one for one in records(playbook) if one.attempts]
-        tried = Criterion(text="no step was tried yet", met=False)
+        tried = Criterion(text=_("no step was tried yet"), met=False)
         criteria = [one for step in shown for one in _step_criteria(playbook, step)] or [tried]
         return Proposal(to=Autonomy.AUTO, criteria=(*criteria, _backtested(playbook, now=now)))
     return None
@@ -223,33 +227,42 @@ def proposal(playbook: Playbook, *, now: datetime) -> Proposal | None:
 def _shadow_criteria(playbook: Playbook) -> Iterable[Criterion]:
     alone = healed_alone(playbook)
     asked = playbook.promote_after
-    yield Criterion(text=f"{alone.n} faults watched to the end, {asked} asked", met=alone.n >= asked)
+    told = ngettext(
+        "%(n)d fault watched to the end, %(asked)d asked", "%(n)d faults watched to the end, %(asked)d asked", alone.n
+    )
+    yield Criterion(text=told % {"n": alone.n, "asked": asked}, met=alone.n >= asked)
     room, least = 1 - alone.high, playbook.promote_lift
-    told = f"{alone.hits} of {alone.n} healed by themselves: at least {room:.0%} need help, {least:.0%} asked"
-    yield Criterion(text=told, met=room >= least)
+    told = _("%(hits)d of %(n)d healed by themselves: at least %(room)s need help, %(least)s asked")
+    shares = {"hits": alone.hits, "n": alone.n, "room": f"{room:.0%}", "least": f"{least:.0%}"}
+    yield Criterion(text=told % shares, met=room >= least)
 
 
 def _step_criteria(playbook: Playbook, shown: StepRecord) -> Iterable[Criterion]:
-    name = f"step {shown.position} ({shown.verb})"
+    name = _("step %(position)d (%(verb)s)") % {"position": shown.position, "verb": _(shown.verb)}
+    told = ngettext(
+        "%(step)s: %(n)d attempt, %(asked)d asked", "%(step)s: %(n)d attempts, %(asked)d asked", shown.attempts
+    )
     yield Criterion(
-        text=f"{name}: {shown.attempts} attempts, {playbook.promote_after} asked",
+        text=told % {"step": name, "n": shown.attempts, "asked": playbook.promote_after},
         met=shown.attempts >= playbook.promote_after,
     )
     lift = shown.lift
-    told = f"{lift.value:+.0%} ({lift.low:+.0%} to {lift.high:+.0%})" if lift.known else "unknown"
+    value = f"{lift.value:+.0%} ({lift.low:+.0%} … {lift.high:+.0%})" if lift.known else _("unknown")
+    told = _("%(step)s: lift over healing by itself %(lift)s, at least %(asked)s asked")
     yield Criterion(
-        text=f"{name}: lift over healing by itself {told}, at least {playbook.promote_lift:+.0%} asked",
+        text=told % {"step": name, "lift": value, "asked": f"{playbook.promote_lift:+.0%}"},
         met=lift.known and lift.low >= playbook.promote_lift,
     )
+    told = _("%(step)s: %(worse)d made things worse, %(collateral)d with collateral, none asked")
     yield Criterion(
-        text=f"{name}: {shown.worsened} made things worse, {shown.collateral} with collateral, none asked",
+        text=told % {"step": name, "worse": shown.worsened, "collateral": shown.collateral},
         met=not shown.worsened and not shown.collateral,
     )
 
 
 def _backtested(playbook: Playbook, *, now: datetime) -> Criterion:
     done = Backtest.objects.filter(playbook=playbook, state="done", ended_at__gt=now - BACKTESTED_WITHIN).exists()
-    return Criterion(text=f"a backtest within {BACKTESTED_WITHIN.days} days", met=done)
+    return Criterion(text=_("a backtest within %(n)d days") % {"n": BACKTESTED_WITHIN.days}, met=done)
 
 
 def give(playbook: Playbook, to: Autonomy, *, by: str, reason: str, now: datetime) -> None:
@@ -257,13 +270,14 @@ def give(playbook: Playbook, to: Autonomy, *, by: str, reason: str, now: datetim
     Raises Conflict."""
     order = list(Autonomy)
     up = order.index(to) - order.index(Autonomy(playbook.autonomy))
-    offered = proposal(playbook, now=now)
+    with override("en"):  # what is kept of it stays in one language
+        offered = proposal(playbook, now=now)
     earned = up <= 0 or (up == 1 and offered is not None and offered.met)
     if not earned and not reason.strip():
-        raise Conflict("Its criteria are not met: say why it is to be trusted all the same.")
+        raise Conflict(_("Its criteria are not met: say why it is to be trusted all the same."))
     why = reason.strip() or (f"earned: {'; '.join(one.text for one in offered.criteria)}" if offered and up else "")
     if not _set_autonomy(playbook, to, by=by, reason=why, now=now):
-        raise Conflict("Somebody was quicker: its autonomy was changed meanwhile.")
+        raise Conflict(_("Somebody was quicker: its autonomy was changed meanwhile."))
 
 
 # --- by the sweep -----------------------------------------------------------------------------------------------------

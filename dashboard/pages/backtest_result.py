@@ -105,7 +105,7 @@ def series(request: HttpRequest, pk: int, name: str) -> JsonResponse:
     except HomeostatError as error:
         return JsonResponse(answer | {"error": str(error), "times": []})
     told = {"times": found.times, "values": found.values, "lower": found.lower, "upper": found.upper}
-    return JsonResponse(answer | told | {"note": found.note})
+    return JsonResponse(answer | told | {"note": _(found.note)})
 
 
 def _range(request: HttpRequest, row: Backtest) -> tuple[float, float]:

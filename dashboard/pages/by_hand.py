@@ -56,7 +56,7 @@ def _answer(request: HttpRequest, call: Callable[[], Incident], pk: int, done: s
     try:
         call()
     except NotAllowed as error:
-        raise PermissionDenied(str(error)) from error
+        raise PermissionDenied(*error.args) from error  # looked up when it is shown
     except Conflict as error:
         return conflict(request, message=str(error), back=reverse("incident", args=[pk]))
     messages.success(request, done)

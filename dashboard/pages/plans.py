@@ -10,7 +10,7 @@ from typing import Any
 
 from django.utils import timezone
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_noop, ngettext
+from django.utils.translation import ngettext
 
 from dashboard.pages.blast import Blast, TargetView, blast_of, targets_of
 from dashboard.pages.changes import CallView, call_view
@@ -24,12 +24,6 @@ from remediation.verify.recovery import judge
 
 LEAD_IN = timedelta(minutes=10)
 NAMED = 3
-
-PART_IN_IT = {
-    "wrote its playbook": gettext_noop("wrote its playbook"),
-    "wrote the rule that fired": gettext_noop("wrote the rule that fired"),
-}
-"""What keeps a person from approving, as decide says it."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -181,10 +175,7 @@ def view_of(row: Remediation, past: Sequence[Outcome] = ()) -> PlanView:
 
 
 def _barred(row: Remediation) -> list[str]:
-    return [
-        _("%(name)s, who %(what)s") % {"name": name, "what": _(PART_IN_IT.get(what, what))}
-        for name, what in approval.barred(row).items()
-    ]
+    return [_("%(name)s, who %(what)s") % {"name": name, "what": what} for name, what in approval.barred(row).items()]
 
 
 def _guard(item: Mapping[str, Any]) -> GuardView:

@@ -47,7 +47,7 @@ class ConditionForm(forms.Form):
         found = installed("detector")
         choices = [("", gettext("Choose…")), *((name, gettext(plugin.label)) for name, plugin in found.items())]
         if chosen and chosen not in found:
-            choices.append((chosen, f"{chosen} (not installed)"))
+            choices.append((chosen, gettext("%(name)s (not installed)") % {"name": chosen}))
         widget = SelectWidget(attrs={"data-params-url": reverse("admin:remediation_rule_params")})
         self.fields["detector"] = forms.ChoiceField(required=False, choices=choices, widget=widget)
 
@@ -75,11 +75,11 @@ class Block:
     def wrong(self) -> str:
         """Why it cannot be stored; what is wrong with single fields is said at them."""
         if not self.form.is_valid():
-            return "see what is marked."
+            return gettext("see what is marked.")
         for name in ("query", "detector"):
             if not self.form.cleaned_data[name].strip():
-                self.form.add_error(name, f"A condition needs a {name}.")
-                return f"it needs a {name}."
+                self.form.add_error(name, gettext("A condition needs a %(field)s.") % {"field": gettext(name)})
+                return gettext("it needs a %(field)s.") % {"field": gettext(name)}
         return self.params.wrong[1] if self.params.wrong else ""
 
     @property
@@ -110,7 +110,8 @@ class Blocks:
 
     @property
     def wrong(self) -> list[str]:
-        return [f"Condition {row.number}: {row.wrong}" for row in self.kept if row.wrong]
+        place = gettext("Condition %(n)d")
+        return [f"{place % {'n': row.number}}: {row.wrong}" for row in self.kept if row.wrong]
 
     @property
     def value(self) -> list[dict[str, Any]]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from django.utils import timezone
+from django.utils.translation import gettext, override
 
 from remediation.admin import outside
 from remediation.admin.plugins import ParamsField, PluginForm
@@ -42,7 +43,8 @@ class DoubtingForm(PluginForm):
             for doubt in found.doubts:
                 self._refuse(doubt)
         if found.series and not found.doubts:
-            self.good_news = (f"The query gives {found.series} series on {self.instance.source} now.",)
+            said = gettext("The query gives %(n)d series on %(source)s now.")
+            self.good_news = (said % {"n": found.series, "source": self.instance.source},)
 
     @property
     def insist_on(self) -> str:
@@ -56,7 +58,8 @@ class DoubtingForm(PluginForm):
         if isinstance(field, ParamsField):
             marked = field.params.form
             marked.add_error(name if name in marked.fields else None, str(doubt))
-            self.add_error(None, f"{self.instance.detector}: see what is marked at its parameters.")
+            said = gettext("%(detector)s: see what is marked at its parameters.")
+            self.add_error(None, said % {"detector": self.instance.detector})
         else:
             self.add_error(kind if field else None, str(doubt))
 
@@ -76,6 +79,7 @@ def author_of(username: str, insisted: tuple[Doubt, ...]) -> str:
 def note(rule: Rule, insisted: tuple[Doubt, ...], *, by: str) -> None:
     """Put into the record what was known against a rule when it was stored."""
     if insisted:
-        reason = " ".join(doubt.text for doubt in insisted)
+        with override("en"):  # what is kept stays in one language
+            reason = " ".join(str(doubt.text) for doubt in insisted)
         facts = {"doubts": [{"field": doubt.field, "code": doubt.code} for doubt in insisted]}
         record(rule, "saved_anyway", now=timezone.now(), reason=reason, actor=by, facts=facts)

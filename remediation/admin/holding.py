@@ -15,7 +15,7 @@ from django.urls import URLPattern, path, reverse
 from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
-from django.utils.translation import gettext_lazy
+from django.utils.translation import gettext, gettext_lazy, override
 
 from remediation import breakers
 from remediation.admin.base import EditAdmin, ReadOnlyAdmin
@@ -44,11 +44,13 @@ class WindowForm(ModelForm):
         if self.errors:
             return found
         if row.weekdays and row.begins is None:
-            self.add_error("begins", "A window that holds every week needs the time of day at which it begins.")
+            self.add_error(
+                "begins", gettext("A window that holds every week needs the time of day at which it begins.")
+            )
         if not row.weekdays and row.ends_at is None:
-            self.add_error("ends_at", "A window that holds once needs an end.")
+            self.add_error("ends_at", gettext("A window that holds once needs an end."))
         if row.ends_at is not None and row.ends_at <= row.starts_at:
-            self.add_error("ends_at", "It ends before it starts.")
+            self.add_error("ends_at", gettext("It ends before it starts."))
         return found
 
     def _refuse(self, field: str, look: Any) -> None:
@@ -76,10 +78,17 @@ class MaintenanceWindowAdmin(EditAdmin):
     @admin.display(description=gettext_lazy("when"))
     def when(self, row: MaintenanceWindow) -> str:
         if row.weekdays:
-            return f"{row.weekdays} at {row.begins} {row.timezone} for {row.lasts_s / 60:.0f} min"
-        return (
-            f"{row.starts_at:%Y-%m-%d %H:%M %Z} to {row.ends_at:%Y-%m-%d %H:%M %Z}" if row.ends_at else "from then on"
-        )
+            said = gettext("%(days)s at %(begins)s %(timezone)s for %(minutes)d min")
+            return said % {
+                "days": row.weekdays,
+                "begins": row.begins,
+                "timezone": row.timezone,
+                "minutes": round(row.lasts_s / 60),
+            }
+        if row.ends_at is None:
+            return gettext("from then on")
+        ends = {"begin": f"{row.starts_at:%Y-%m-%d %H:%M %Z}", "end": f"{row.ends_at:%Y-%m-%d %H:%M %Z}"}
+        return gettext("%(begin)s to %(end)s") % ends
 
     @admin.display(description=gettext_lazy("holds now"), boolean=True)
     def holds(self, row: MaintenanceWindow) -> bool | None:
@@ -104,7 +113,9 @@ class MaintenanceWindowAdmin(EditAdmin):
             self.delete_model(request, row)
 
     def _record(self, request: HttpRequest, row: MaintenanceWindow, what: str) -> None:
-        facts = {"service": row.service.name if row.service else "", "when": self.when(row), "enabled": row.enabled}
+        with override("en"):  # what is kept stays in one language
+            when = self.when(row)
+        facts = {"service": row.service.name if row.service else "", "when": when, "enabled": row.enabled}
         record(row, what, now=timezone.now(), reason=row.name, actor=request.user.get_username(), facts=facts)
 
 
@@ -128,7 +139,8 @@ class BreakerAdmin(ReadOnlyAdmin):
     def to_close(self, row: Breaker) -> SafeString | str:
         if row.state == Breaker.State.CLOSED:
             return ""
-        return format_html('<a href="{}">Close it</a>', reverse("admin:remediation_breaker_close", args=[row.pk]))
+        page = reverse("admin:remediation_breaker_close", args=[row.pk])
+        return format_html('<a href="{}">{}</a>', page, gettext("Close it"))
 
     def close_view(self, request: HttpRequest, pk: int) -> HttpResponse:
         if not request.user.has_perm("remediation.approve"):
@@ -151,7 +163,7 @@ class BreakerAdmin(ReadOnlyAdmin):
             return HttpResponseRedirect(page)
         context = {
             **self.admin_site.each_context(request),
-            "title": "Close the breaker",
+            "title": gettext("Close the breaker"),
             "opts": self.opts,
             "page": page,
         }

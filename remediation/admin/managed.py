@@ -10,6 +10,7 @@ from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed, HttpR
 from django.shortcuts import get_object_or_404
 from django.urls import URLPattern, path, reverse
 from django.utils import timezone
+from django.utils.translation import gettext
 
 from remediation.models import Rule, record
 from remediation.rules.installing import is_library
@@ -46,7 +47,8 @@ class ManagedAdmin(Admin):
             by = request.user.get_username()
             record(rule, "taken_over", now=timezone.now(), reason=f"it was managed by {owner}", actor=by)
             self.log_change(request, rule, f"Taken over from {owner}.")
-            messages.success(request, f"{rule} is yours now. {_what_files_do(owner)}")
+            yours = gettext("%(rule)s is yours now.") % {"rule": rule}
+            messages.success(request, f"{yours} {_what_files_do(owner)}")
         return HttpResponseRedirect(reverse("admin:remediation_rule_change", args=[pk]))
 
 
@@ -55,24 +57,24 @@ def origin(owner: str) -> str:
     if not owner:
         return ""
     if is_library(owner):
-        return f"the library {owner.partition(':')[2].partition('@')[0]}"
-    return f"rule files ({owner})"
+        return gettext("the library %(name)s") % {"name": owner.partition(":")[2].partition("@")[0]}
+    return gettext("rule files (%(owner)s)") % {"owner": owner}
 
 
 def sentence(owner: str) -> str:
     """Why it cannot be edited here, and what can be done instead."""
     if is_library(owner):
-        return (
-            f"This rule comes from {origin(owner)} and is kept up to date with it: only switching it on and off is "
+        return gettext(
+            "This rule comes from %(origin)s and is kept up to date with it: only switching it on and off is "
             "done here. Duplicate it to have one of your own beside it, or take it over to edit this one."
-        )
-    return (
-        f"This rule comes from {origin(owner)}: change it there and run manage.py rules apply --owner {owner}, which "
+        ) % {"origin": origin(owner)}
+    return gettext(
+        "This rule comes from %(origin)s: change it there and run manage.py rules apply --owner %(owner)s, which "
         "would undo what is changed here. Take it over if the files are no longer in use."
-    )
+    ) % {"origin": origin(owner), "owner": owner}
 
 
 def _what_files_do(owner: str) -> str:
     if is_library(owner):
-        return "Installing the library again leaves it alone."
-    return "Applying its files again will leave it alone and say so, unless with --take-over."
+        return gettext("Installing the library again leaves it alone.")
+    return gettext("Applying its files again will leave it alone and say so, unless with --take-over.")

@@ -9,6 +9,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
+from django.utils.functional import Promise
+from django.utils.text import format_lazy
+from django.utils.translation import gettext, gettext_lazy
+
 from remediation import registry
 from remediation.checks import plain, refuse_source_address
 from remediation.exceptions import ConfigurationError, OwnProcess
@@ -49,25 +53,26 @@ def ask_rule(rule: Rule, *, now: float) -> Found:
     found = doubts.find(client, Asked.of(rule.query, rule.detector, rule.params, interval_s=rule.interval_s), now=now)
     more = list(found.doubts)
     if not any(doubt.code == "unreachable" for doubt in more):
-        for name, asked in _further(rule):
-            more += [_elsewhere(doubt, name) for doubt in doubts.find(client, asked, now=now).doubts]
+        for field, place, asked in _further(rule):
+            more += [_elsewhere(doubt, field, place) for doubt in doubts.find(client, asked, now=now).doubts]
     return replace(found, doubts=tuple(more))
 
 
-def _further(rule: Rule) -> Iterator[tuple[str, Asked]]:
+def _further(rule: Rule) -> Iterator[tuple[str, Promise | None, Asked]]:
+    """Field, what the further query is called there, and what is asked."""
     for number, item in enumerate(rule.conditions, start=2):  # the query is the first
         try:
-            yield f"conditions:Condition {number}", Asked.of(item["query"], item["detector"], item.get("params") or {})
+            place = format_lazy(gettext_lazy("Condition {n}"), n=number)
+            yield "conditions", place, Asked.of(item["query"], item["detector"], item.get("params") or {})
         except (ConfigurationError, KeyError, TypeError):
             continue  # the model refuses it with its own words
     if rule.traffic_query:
-        yield "traffic_query:", Asked.of(rule.traffic_query, "threshold", {"op": ">", "value": 0})
+        yield "traffic_query", None, Asked.of(rule.traffic_query, "threshold", {"op": ">", "value": 0})
 
 
-def _elsewhere(doubt: Doubt, name: str) -> Doubt:
+def _elsewhere(doubt: Doubt, field: str, place: Promise | None) -> Doubt:
     """The same doubt at the field that holds the further query."""
-    field, _, place = name.partition(":")
-    return replace(doubt, field=field, text=f"{place}: {doubt.text}" if place else doubt.text)
+    return replace(doubt, field=field, text=format_lazy("{}: {}", place, doubt.text) if place else doubt.text)
 
 
 def ask_target(target: Target) -> Said:
@@ -78,8 +83,10 @@ def ask_target(target: Target) -> Said:
     except OwnProcess as error:
         raise Wrong("", str(error)) from error
     except Exception as error:  # noqa: BLE001 - whatever the world does, the person's work is saved
-        return Said(text=f"{target.name} cannot be acted on as it stands: {plain(error)}", well=False)
-    return Said(text=f"{backend.label} knows {target.name}.", well=True)
+        said = gettext("%(target)s cannot be acted on as it stands: %(error)s")
+        return Said(text=said % {"target": target.name, "error": plain(error)}, well=False)
+    said = gettext("%(backend)s knows %(target)s.")
+    return Said(text=said % {"backend": gettext(backend.label), "target": target.name}, well=True)
 
 
 def ask_source(source: Source) -> Said:
@@ -89,8 +96,10 @@ def ask_source(source: Source) -> Said:
     try:
         took = client_of(source).ping()
     except Exception as error:  # noqa: BLE001 - whatever the world does, the person's work is saved
-        return Said(text=f"{source.name} could not be asked: {plain(error)}", well=False)
-    return Said(text=f"{source.name} answers, in {took * 1000:.0f} ms.", well=True)
+        said = gettext("%(source)s could not be asked: %(error)s")
+        return Said(text=said % {"source": source.name, "error": plain(error)}, well=False)
+    said = gettext("%(source)s answers, in %(ms)s ms.")
+    return Said(text=said % {"source": source.name, "ms": f"{took * 1000:.0f}"}, well=True)
 
 
 def _refuse_own(source: Source, field: str) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 import pydantic
 from django import forms
 from django.utils.html import escape
-from django.utils.translation import gettext_lazy
+from django.utils.translation import gettext, gettext_lazy
 from pydantic_core import PydanticUndefined
 
 from remediation.admin.texts import ItemsField, JsonField, PairsField
@@ -193,9 +193,9 @@ def _words(item: Any, *, inside: list[str]) -> str:
     """One finding of the schema for people."""
     match item["type"]:
         case "missing":
-            text = "This field is required."
+            text = gettext("This field is required.")
         case "string_pattern_mismatch":
-            text = "This is not written as it must be."
+            text = gettext("This is not written as it must be.")
         case "value_error":
             text = str(item["ctx"]["error"])
             text = text[:1].upper() + text[1:] + ("" if text.endswith(".") else ".")

@@ -64,6 +64,11 @@ class Params:
         )
 
     @property
+    def called(self) -> str:
+        """What the kind is called: detector, backend, verb."""
+        return gettext(self.kind)
+
+    @property
     def stored_text(self) -> str:
         return json.dumps(self.stored, indent=2, ensure_ascii=False)
 
@@ -77,7 +82,9 @@ class Params:
                 "name": gettext(self.plugin.label)
             }
         if not self.swapped and not self.form.is_valid():
-            return None, f"Some parameters of the {self.kind} are not right: see what is marked below."
+            return None, gettext("Some parameters of the %(kind)s are not right: see what is marked below.") % {
+                "kind": self.called
+            }
         return None
 
     @property
@@ -215,4 +222,6 @@ class PluginAdmin(Admin):
 def _choices(kind: str, stored: str) -> list[tuple[str, str]]:
     found = installed(kind)
     choices = [("", gettext("Choose…"))] + [(name, gettext(plugin.label)) for name, plugin in found.items()]
-    return choices if not stored or stored in found else [*choices, (stored, f"{stored} (not installed)")]
+    if not stored or stored in found:
+        return choices
+    return [*choices, (stored, gettext("%(name)s (not installed)") % {"name": stored})]

@@ -15,7 +15,7 @@ from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import get_object_or_404, render
 from django.urls import URLPattern, path, reverse
 from django.utils import timezone
-from django.utils.translation import gettext_lazy
+from django.utils.translation import gettext, gettext_lazy
 
 from remediation.admin import versions
 from remediation.exceptions import ConfigurationError
@@ -55,15 +55,16 @@ class RestoreAdmin(Admin):
                     gettext_lazy("Version %(n)s cannot be restored: %(error)s") % {"n": number, "error": _words(error)},
                 )
                 return HttpResponseRedirect(request.path)
-            note = f"{row} is again what version {number} was; that is version {row.version}."
+            note = gettext("%(name)s is again what version %(n)s was; that is version %(new)s.")
+            note %= {"name": row, "n": number, "new": row.version}
             if isinstance(row, Playbook):
-                note += f" Its autonomy is {row.autonomy}."
+                note += " " + gettext("Its autonomy is %(autonomy)s.") % {"autonomy": gettext(row.autonomy)}
             self.log_change(request, row, f"Restored version {number}.")
             messages.success(request, note)
             return HttpResponseRedirect(page)
         context = {
             **self.admin_site.each_context(request),
-            "title": f"Restore version {number} of {row}",
+            "title": gettext("Restore version %(n)s of %(name)s") % {"n": number, "name": row},
             "opts": self.opts,
             "original": row,
             "version": version,
@@ -93,7 +94,8 @@ def restore(row: Rule | Playbook, version: Any, *, by: str, now: datetime) -> No
 def _restore_rule(rule: Rule, body: dict[str, Any]) -> None:
     for name, model in (("source_id", Source), ("service_id", Service)):
         if body.get(name) is not None and not model._default_manager.filter(pk=body[name]).exists():
-            raise ConfigurationError(f"its {name.removesuffix('_id')} was deleted.")
+            was = {"source_id": gettext("its source was deleted."), "service_id": gettext("its service was deleted.")}
+            raise ConfigurationError(was[name])
     for name in VERSIONED:
         setattr(rule, name, body.get(name, deepcopy(UNUSED.get(name))))
     rule.full_clean()

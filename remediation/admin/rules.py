@@ -10,7 +10,7 @@ from django.http import HttpRequest, HttpResponse
 from django.urls import reverse_lazy
 from django.utils import timezone
 from django.utils.safestring import SafeString
-from django.utils.translation import gettext_lazy
+from django.utils.translation import gettext, gettext_lazy
 
 from remediation.admin import doubting, versions
 from remediation.admin.base import EditAdmin, say
@@ -124,5 +124,6 @@ class RuleAdmin(
         doubting.note(obj, form.insisted, by=by)
         if change and "enabled" in form.changed_data:
             note_switched(obj, enabled=obj.enabled, by=by, now=now)
-        say(request, messages.WARNING, [f"Saved all the same: {doubt.text}" for doubt in form.insisted])
+        said = gettext("Saved all the same: %(doubt)s")
+        say(request, messages.WARNING, [said % {"doubt": doubt.text} for doubt in form.insisted])
         say(request, messages.INFO, form.good_news)

@@ -12,7 +12,7 @@ from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import render
 from django.urls import URLPattern, path
 from django.utils import timezone
-from django.utils.translation import gettext_lazy
+from django.utils.translation import gettext, gettext_lazy
 
 from remediation.admin.outside import client_of
 from remediation.checks import plain
@@ -111,9 +111,12 @@ class ShelvesAdmin(Admin):
 
 def _done(mine: Installation, *, enabled: bool) -> str:
     added, changed = mine.plan.count("add"), mine.plan.count("change")
-    parts = [f"{added} added, {'enabled' if enabled else 'disabled until you enable them'}"] if added else []
-    parts += [f"{changed} updated"] if changed else []
-    return f"{mine.terms.owner} on {mine.terms.source}: {' and '.join(parts) or 'nothing to do'}."
+    on, off = gettext("%(n)d added, enabled"), gettext("%(n)d added, disabled until you enable them")
+    parts = [(on if enabled else off) % {"n": added}] if added else []
+    parts += [gettext("%(n)d updated") % {"n": changed}] if changed else []
+    done = gettext(" and ").join(parts) or gettext("nothing to do")
+    said = gettext("%(owner)s on %(source)s: %(done)s.")
+    return said % {"owner": mine.terms.owner, "source": mine.terms.source, "done": done}
 
 
 def _offers(source: Source) -> tuple[list[Offer], str]:

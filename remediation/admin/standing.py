@@ -11,9 +11,11 @@ from django.db.models import Case, Count, Exists, F, FloatField, OuterRef, Q, Qu
 from django.db.models.functions import Cast, Coalesce, NullIf
 from django.http import HttpRequest
 from django.utils import timezone
+from django.utils.functional import Promise
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
-from django.utils.translation import gettext_lazy
+from django.utils.text import format_lazy
+from django.utils.translation import gettext, gettext_lazy
 
 from remediation.admin.managed import origin
 from remediation.models import Incident, Remediation, Rule
@@ -31,13 +33,13 @@ NOISE_OF = timedelta(days=7)
 MUCH = 7
 """More than one a day."""
 STATES = {
-    "firing": ("▲ firing", "hs-tone-bad"),
-    "pending": ("◔ pending", "hs-tone-pending"),
-    "erring": ("! erring", "hs-tone-bad"),
-    "unknown": ("? unknown", "hs-tone-unknown"),
-    "waiting": ("… not evaluated yet", ""),
-    "well": ("● well", "hs-tone-ok"),
-    "disabled": ("○ disabled", ""),
+    "firing": (gettext_lazy("▲ firing"), "hs-tone-bad"),
+    "pending": (gettext_lazy("◔ pending"), "hs-tone-pending"),
+    "erring": (gettext_lazy("! erring"), "hs-tone-bad"),
+    "unknown": (gettext_lazy("? unknown"), "hs-tone-unknown"),
+    "waiting": (gettext_lazy("… not evaluated yet"), ""),
+    "well": (gettext_lazy("● well"), "hs-tone-ok"),
+    "disabled": (gettext_lazy("○ disabled"), ""),
 }
 """In words with a shape, so that colour is not all that tells them apart."""
 
@@ -79,9 +81,11 @@ class StandingAdmin(Admin):
     @admin.display(description=gettext_lazy("noise, 7 days"), ordering="called")
     def noise(self, row: Any) -> str:
         if not row.called:
-            return "none"
-        share = f", {round(100 * row.alone / row.ended)} % by themselves" if row.ended else ""
-        return f"{row.called}{share}"
+            return gettext("none")
+        if not row.ended:
+            return str(row.called)
+        said = gettext("%(n)d, %(share)d %% by themselves")
+        return said % {"n": row.called, "share": round(100 * row.alone / row.ended)}
 
     @admin.display(description=gettext_lazy("series"), ordering="status__series")
     def series(self, row: Rule) -> str:
@@ -89,44 +93,51 @@ class StandingAdmin(Admin):
         status = getattr(row, "status", None)
         if status is None:
             return ""
-        parts = [f"{number} {word}" for word, number in (("bad", status.bad), ("unknown", status.unknown)) if number]
-        return f"{', '.join(parts)} of {status.series}" if parts else str(status.series)
+        said = ((gettext("%(n)d bad"), status.bad), (gettext("%(n)d unknown"), status.unknown))
+        parts = [text % {"n": number} for text, number in said if number]
+        shown = gettext("%(parts)s of %(all)d") % {"parts": ", ".join(parts), "all": status.series}
+        return shown if parts else str(status.series)
 
     @admin.display(description=gettext_lazy("evaluated"), ordering="status__evaluated_at")
     def evaluated(self, row: Rule) -> str:
         at = getattr(getattr(row, "status", None), "evaluated_at", None)
-        return _ago((timezone.now() - at).total_seconds()) if at else "never"
+        return _ago((timezone.now() - at).total_seconds()) if at else gettext("never")
 
     @admin.display(description=gettext_lazy("from"), ordering="managed_by")
     def managed(self, row: Rule) -> str:
-        return origin(row.managed_by) or "by hand"
+        return origin(row.managed_by) or gettext("by hand")
 
 
 def _ago(seconds: float) -> str:
-    for unit, size in (("d", 86400), ("h", 3600), ("min", 60)):
+    units = ((gettext("%(n)d d ago"), 86400), (gettext("%(n)d h ago"), 3600), (gettext("%(n)d min ago"), 60))
+    for said, size in units:
         if seconds >= 2 * size:
-            return f"{seconds // size:.0f} {unit} ago"
-    return f"{max(seconds, 0):.0f} s ago"
+            return said % {"n": seconds // size}
+    return gettext("%(n)d s ago") % {"n": max(seconds, 0)}
 
 
 class _Filter(Filter):
-    choices_shown: Sequence[tuple[str, str]] = ()
+    choices_shown: Sequence[tuple[str, str | Promise]] = ()
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> Sequence[tuple[str, str]]:
-        return self.choices_shown
+        return [(name, str(words)) for name, words in self.choices_shown]
 
 
 class StateFilter(_Filter):
-    title, parameter_name = "state", "state"
-    choices_shown = [(name, words) for name, (words, _) in STATES.items()]
+    title, parameter_name = gettext_lazy("state"), "state"
+    choices_shown = [(name, words) for name, (words, _tone) in STATES.items()]
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
         return queryset.filter(standing=self.value()) if self.value() in STATES else queryset
 
 
 class NoiseFilter(_Filter):
-    title, parameter_name = "noise: fired in 7 days", "noise"
-    choices_shown = [("none", "never"), ("some", f"1 to {MUCH} times"), ("much", f"more than {MUCH} times")]
+    title, parameter_name = gettext_lazy("noise: fired in 7 days"), "noise"
+    choices_shown = [
+        ("none", gettext_lazy("never")),
+        ("some", format_lazy(gettext_lazy("1 to {n} times"), n=MUCH)),
+        ("much", format_lazy(gettext_lazy("more than {n} times"), n=MUCH)),
+    ]
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
         found = {"none": Q(called=0), "some": Q(called__range=(1, MUCH)), "much": Q(called__gt=MUCH)}
@@ -136,8 +147,8 @@ class NoiseFilter(_Filter):
 class AloneFilter(_Filter):
     """False alarms, as far as the record can tell: nothing was done and nobody took it up."""
 
-    title, parameter_name = "ended by themselves", "alone"
-    choices_shown = [("most", "half or more of them"), ("few", "fewer than half")]
+    title, parameter_name = gettext_lazy("ended by themselves"), "alone"
+    choices_shown = [("most", gettext_lazy("half or more of them")), ("few", gettext_lazy("fewer than half"))]
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
         if self.value() not in ("most", "few"):
@@ -148,11 +159,11 @@ class AloneFilter(_Filter):
 
 
 class ManagedFilter(_Filter):
-    title, parameter_name = "managed by", "managed"
+    title, parameter_name = gettext_lazy("managed by"), "managed"
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> Sequence[tuple[str, str]]:
         owners = Rule.objects.exclude(managed_by="").order_by("managed_by").values_list("managed_by", flat=True)
-        found = [("hand", "hand"), ("library", "the library"), ("files", "rule files")]
+        found = [("hand", gettext("hand")), ("library", gettext("the library")), ("files", gettext("rule files"))]
         return found + [(f"={owner}", owner) for owner in owners.distinct()[:30]]
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:

@@ -8,7 +8,7 @@ from typing import Any
 
 from django import forms
 from django.core.exceptions import ValidationError
-from django.utils.translation import gettext_lazy
+from django.utils.translation import gettext, gettext_lazy
 
 from remediation.admin.unfolded import TextareaWidget
 from remediation.repair.asking import COMPARE
@@ -156,7 +156,8 @@ class QueriesField(_Text):
     def _checked(self, given: Any) -> list[dict[str, Any]]:
         rows = given if isinstance(given, list) else [given]
         if not all(_is_query(row) for row in rows):
-            raise ValidationError('Each is {"query": "...", "op": "<", "value": 0.05}, with one of ' + _OPS)
+            said = gettext('Each is {"query": "...", "op": "<", "value": 0.05}, with one of %(comparisons)s')
+            raise ValidationError(said % {"comparisons": _OPS})
         return rows
 
 

@@ -10,12 +10,12 @@ from typing import Any, Protocol
 from django.utils import timezone
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
-from django.utils.translation import gettext_lazy
+from django.utils.translation import gettext
 
 SHOWN = 20
 MISSING = object()
-RESTORE = """<a href="{}" class="font-medium text-primary-600 underline whitespace-nowrap dark:text-primary-500">
-Restore version {}</a>"""
+LINK = "font-medium text-primary-600 underline whitespace-nowrap dark:text-primary-500"
+RESTORE = f'<a href="{{}}" class="{LINK}">{{}}</a>'
 
 
 class Version(Protocol):
@@ -37,7 +37,7 @@ def as_html(versions: Iterable[Version], *, restore_url: Callable[[int], str] | 
     """The newest first, each with what it changed; with a way back to the earlier ones for those who may."""
     rows = list(versions)
     if not rows:
-        return format_html("{}", gettext_lazy("None yet: the first is written when you save."))
+        return format_html("{}", gettext("None yet: the first is written when you save."))
     older = [*rows[1:], None]
     items = [
         (row, differences(before.body, row.body) if before else []) for row, before in zip(rows, older, strict=True)
@@ -51,16 +51,17 @@ def as_html(versions: Iterable[Version], *, restore_url: Callable[[int], str] | 
 
 
 def _version(row: Version, changed: list[tuple[str, str, str]], restore_url: str) -> SafeString:
+    restore = gettext("Restore version %(n)s") % {"n": row.number}
     head = format_html(
-        '<p class="mt-3"><strong>Version {}</strong> <time datetime="{}">{}</time> by {} {}</p>',
-        row.number,
+        '<p class="mt-3"><strong>{}</strong> <time datetime="{}">{}</time> {} {}</p>',
+        gettext("Version %(n)d") % {"n": row.number},
         row.at.isoformat(),
         timezone.localtime(row.at).strftime("%Y-%m-%d %H:%M:%S"),
-        row.author,
-        format_html(RESTORE, restore_url, row.number) if restore_url else "",
+        gettext("by %(author)s") % {"author": row.author},
+        format_html(RESTORE, restore_url, restore) if restore_url else "",
     )
     if not changed:
-        return format_html("{}<p>{}</p>", head, gettext_lazy("The first version.") if row.number == 1 else "")
+        return format_html("{}<p>{}</p>", head, gettext("The first version.") if row.number == 1 else "")
     lines = format_html_join("", "<li><code>{}</code>: <del>{}</del> → <ins>{}</ins></li>", changed)
     return format_html('{}<ul class="hs-list">{}</ul>', head, lines)
 
@@ -78,7 +79,7 @@ def _flat(value: Any, place: str = "") -> Iterator[tuple[str, Any]]:
 
 def _text(value: Any) -> str:
     if value is MISSING:
-        return "nothing"
+        return gettext("nothing")
     if isinstance(value, float) and value.is_integer():
         value = int(value)
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)

@@ -7,6 +7,7 @@ from datetime import datetime
 
 from django.contrib.auth.models import User
 from django.db import transaction
+from django.utils.translation import gettext_lazy as _
 
 from remediation.decide.ladder import UNANSWERED
 from remediation.doorbell import ring_after_commit
@@ -23,7 +24,7 @@ def ask_again(remediation: Remediation, *, user: User, now: datetime) -> Inciden
     Raises NotAllowed, and Conflict when it is over, under way, or was asked for already.
     """
     if not (user.is_active and user.has_perm("remediation.operate")):
-        raise NotAllowed("You may look at this, but not ask for it again.")
+        raise NotAllowed(_("You may look at this, but not ask for it again."))
     with transaction.atomic():
         incident = Incident.objects.select_for_update(of=("self",)).get(pk=remediation.incident_id)
         _check(incident, remediation)
@@ -38,13 +39,13 @@ def ask_again(remediation: Remediation, *, user: User, now: datetime) -> Inciden
 def _check(incident: Incident, remediation: Remediation) -> None:
     past = list(incident.remediations.order_by("pk"))
     if incident.state != IncidentState.FIRING:
-        raise Conflict("Too late: it is over.")
+        raise Conflict(_("Too late: it is over."))
     if any(row.state in REMEDIATION_LIVE for row in past):
-        raise Conflict("Too late: a repair is under way already.")
+        raise Conflict(_("Too late: a repair is under way already."))
     if past[-1] != remediation or past[-1].state not in UNANSWERED:
-        raise Conflict("Only what ended last, expired or rejected, can be asked for again.")
+        raise Conflict(_("Only what ended last, expired or rejected, can be asked for again."))
     if was_asked(past):
-        raise Conflict("Somebody was quicker: it was asked for again already.")
+        raise Conflict(_("Somebody was quicker: it was asked for again already."))
 
 
 def was_asked(past: Sequence[Remediation]) -> bool:

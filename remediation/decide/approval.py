@@ -8,12 +8,15 @@ from datetime import datetime
 
 from django.contrib.auth.models import User
 from django.db import IntegrityError, transaction
+from django.utils.functional import Promise
+from django.utils.text import format_lazy
+from django.utils.translation import gettext_lazy as _
 
 from remediation import registry
 from remediation.decide.plan import digest_of
 from remediation.doorbell import ring_after_commit
 from remediation.exceptions import Conflict, HomeostatError, NotAllowed, UnknownPlugin
-from remediation.models import Approval, Remediation, Transition, change, record
+from remediation.models import Approval, Remediation, Transition, change, names, record
 from remediation.states import BEFORE_EFFECT, RemediationState
 
 PERMISSION = "remediation.approve"
@@ -35,9 +38,11 @@ def approve(remediation: Remediation, *, user: User, digest: str, now: datetime,
     with transaction.atomic():
         row = _answerable(remediation, user=user, digest=digest, now=now)
         if user.username in (why := barred(row)):
-            raise NotAllowed(f"This step takes two people who had no part in it, and you {why[user.username]}.")
+            said = _("This step takes two people who had no part in it, and you {what}.")
+            raise NotAllowed(format_lazy(said, what=why[user.username]))
         if not confirms(row, typed):
-            raise Unconfirmed(f"Type the name of what it acts on, {row.target_names}, exactly as it is written.")
+            said = _("Type the name of what it acts on, {targets}, exactly as it is written.")
+            raise Unconfirmed(format_lazy(said, targets=row.target_names))
         _keep(row, user=user, answer=Approval.Answer.APPROVE, digest=digest, reason="", now=now)
         given = len(signatures(row))
         facts = {"digest": digest, "given": given, "needed": row.approvals_needed}
@@ -85,14 +90,14 @@ def enough(row: Remediation) -> bool:
     return len(signatures(row)) >= row.approvals_needed
 
 
-def barred(row: Remediation) -> Mapping[str, str]:
+def barred(row: Remediation) -> Mapping[str, Promise]:
     """Who may not approve, by user name, with what they did: on a step for two people, the authors of the versions of
     playbook and rule that it comes from. Empty for a step that takes one person."""
     if row.approvals_needed < 2:
         return {}
     versions = row.playbook.versions.all()
     playbook = next((one.author for one in versions if one.number == row.playbook_version), "")
-    authors = {playbook: "wrote its playbook", row.incident.rule_version.author: "wrote the rule that fired"}
+    authors = {playbook: _("wrote its playbook"), row.incident.rule_version.author: _("wrote the rule that fired")}
     return {AUTHOR_END.split(author)[0]: what for author, what in authors.items() if author}
 
 
@@ -127,7 +132,7 @@ def refuse_effect(row: Remediation, *, now: datetime) -> None:
 def _answerable(remediation: Remediation, *, user: User, digest: str, now: datetime) -> Remediation:
     """The row as it is now, when this person may answer this plan."""
     if not (user.is_active and user.has_perm(PERMISSION)):
-        raise NotAllowed("You may look at this, but not approve or reject it.")
+        raise NotAllowed(_("You may look at this, but not approve or reject it."))
     rows = Remediation.objects.select_for_update(of=("self",)).select_related(
         "incident__service", "incident__rule", "incident__rule_version", "playbook"
     )
@@ -135,9 +140,9 @@ def _answerable(remediation: Remediation, *, user: User, digest: str, now: datet
     if row.state != RemediationState.AWAITING_APPROVAL:
         raise Conflict(_who_was_quicker(row))
     if row.digest != digest or digest_of(row.plan) != digest:
-        raise Conflict("The plan is no longer the one you were shown. Look at it again.")
+        raise Conflict(_("The plan is no longer the one you were shown. Look at it again."))
     if row.expires_at is not None and row.expires_at <= now:
-        raise Conflict("The time to answer is over. If the fault is still there, it can be asked for again.")
+        raise Conflict(_("The time to answer is over. If the fault is still there, it can be asked for again."))
     return row
 
 
@@ -146,10 +151,10 @@ def _keep(row: Remediation, *, user: User, answer: str, digest: str, reason: str
         with transaction.atomic():
             Approval.objects.create(remediation=row, user=user, answer=answer, digest=digest, reason=reason, at=now)
     except IntegrityError:
-        raise Conflict("You have answered already; this step needs another person as well.") from None
+        raise Conflict(_("You have answered already; this step needs another person as well.")) from None
 
 
-def _who_was_quicker(row: Remediation) -> str:
+def _who_was_quicker(row: Remediation) -> Promise:
     row.refresh_from_db()
-    state = row.state.replace("_", " ")
-    return f"Too late: it is {state} already ({row.reason or 'no reason given'})."
+    said = _("Too late: it is {state} already ({reason}).")
+    return format_lazy(said, state=names.of_state(row.state), reason=row.reason or _("no reason given"))

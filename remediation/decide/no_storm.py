@@ -9,6 +9,8 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 
 from django.db import transaction
+from django.utils.text import format_lazy
+from django.utils.translation import gettext_lazy as _
 
 from remediation.exceptions import Conflict
 from remediation.models import Remediation, Source, Storm, record
@@ -26,13 +28,14 @@ def say(source: Source, *, by: str, reason: str, for_s: float, now: datetime) ->
     """
     reason = reason.strip()
     if not reason:
-        raise ValueError("say why it is no storm: automation will act on your word")
+        raise ValueError(_("say why it is no storm: automation will act on your word"))
     if not 0 < for_s <= LONGEST_S:
-        raise ValueError(f"it has to end by itself, after {LONGEST_S / 3600:.0f} hours at the latest")
+        said_at_most = _("it has to end by itself, after {hours} hours at the latest")
+        raise ValueError(format_lazy(said_at_most, hours=f"{LONGEST_S / 3600:.0f}"))
     with transaction.atomic():
         storm = Storm.objects.select_for_update(of=("self",)).filter(source=source, ended_at=None).first()
         if storm is None:
-            raise Conflict(f"There is no storm of {source}: it is over already.")
+            raise Conflict(format_lazy(_("There is no storm of {source}: it is over already."), source=source.name))
         until = now + timedelta(seconds=for_s)
         said = {"by": by, "reason": reason, "at": now.timestamp(), "until": until.timestamp()}
         Storm.objects.filter(pk=storm.pk).update(numbers={**storm.numbers, Storm.DISMISSED: said})

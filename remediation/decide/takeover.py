@@ -6,6 +6,8 @@ from datetime import datetime, timedelta
 
 from django.contrib.auth.models import User
 from django.db import transaction
+from django.utils.text import format_lazy
+from django.utils.translation import gettext_lazy as _
 
 from remediation.exceptions import Conflict, NotAllowed
 from remediation.models import Incident, record
@@ -33,7 +35,8 @@ def take(incident: Incident, *, user: User, for_s: int, now: datetime) -> Incide
         row = _open(incident, user=user)
         by = holder(row, now=now)
         if by and by != user.username:
-            raise Conflict(f"Somebody was quicker: {by} is on it until {row.taken_until:%H:%M} UTC.")
+            said = _("Somebody was quicker: {name} is on it until {time} UTC.")
+            raise Conflict(format_lazy(said, name=by, time=f"{row.taken_until:%H:%M}"))
         Incident.objects.filter(pk=row.pk).update(taken_by=user, taken_until=until)
         facts = {"for_s": for_s, "until": until.isoformat(timespec="seconds")}
         record(row, "prolonged" if by else "taken", now=now, actor=user.username, facts=facts)
@@ -49,7 +52,7 @@ def hand_back(incident: Incident, *, user: User, now: datetime) -> Incident:
         row = _open(incident, user=user)
         by = holder(row, now=now)
         if not by:
-            raise Conflict("Nobody is on it any more: automation goes on already.")
+            raise Conflict(_("Nobody is on it any more: automation goes on already."))
         Incident.objects.filter(pk=row.pk).update(taken_by=None, taken_until=None)
         record(row, "handed back", now=now, actor=user.username, facts={"taken_by": by})
     return row
@@ -57,9 +60,9 @@ def hand_back(incident: Incident, *, user: User, now: datetime) -> Incident:
 
 def _open(incident: Incident, *, user: User) -> Incident:
     if not (user.is_active and user.has_perm("remediation.operate")):
-        raise NotAllowed("You may look at this, but not take it over.")
+        raise NotAllowed(_("You may look at this, but not take it over."))
     rows = Incident.objects.select_for_update(of=("self",)).select_related("taken_by")
     row = rows.get(pk=incident.pk)
     if row.state == IncidentState.RESOLVED:
-        raise Conflict("It is over already.")
+        raise Conflict(_("It is over already."))
     return row

@@ -11,7 +11,10 @@ from typing import Any
 
 from django.apps import AppConfig
 from django.db.models import Field, Model
+from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy
+
+from remediation.states import IncidentState, RemediationState
 
 
 def named(app: AppConfig) -> Iterator[str]:
@@ -22,6 +25,16 @@ def named(app: AppConfig) -> Iterator[str]:
         for field in _fields(model):
             yield str(field.verbose_name)
             yield from (str(label) for value, label in field.flatchoices if value not in ("", None))
+
+
+def of_states() -> Iterator[str]:
+    """Every state inside a sentence, in English, as translations know it."""
+    return (name.replace("_", " ") for name in (*RemediationState, *IncidentState))
+
+
+def of_state(name: str) -> Promise:
+    """A state inside a sentence, looked up when it is shown."""
+    return gettext_lazy(name.replace("_", " "))
 
 
 def translate(app: AppConfig) -> None:

@@ -10,6 +10,10 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from django.utils.functional import Promise
+from django.utils.text import format_lazy
+from django.utils.translation import gettext_lazy as _
+
 from remediation import matchers, registry
 from remediation.condition import plain
 from remediation.detect.base import Detector
@@ -22,6 +26,12 @@ from remediation.series import fingerprint
 
 MANY_SERIES = 10_000
 """Series of one rule beyond which an evaluation takes longer than its interval."""
+
+NOT_THERE = {
+    "metric": _("{at} has no metric {name}."),
+    "label": _("{at} has no label {name}."),
+    "value": _("{at} has no value {name}."),
+}
 
 
 class Client(Protocol):
@@ -40,13 +50,14 @@ class Client(Protocol):
 
 @dataclass(frozen=True, kw_only=True)
 class Doubt:
-    """One reason against a rule. field: query, source, interval_s or params.NAME. insist: whether a person may store
-    it all the same, because the world may still change so that it fits."""
+    """One reason against a rule. field: query, source, interval_s or params.NAME. text, remedy: looked up when they
+    are shown, so that the record can have them in English. insist: whether a person may store it all the same, because
+    the world may still change so that it fits."""
 
     field: str
     code: str
-    text: str
-    remedy: str
+    text: str | Promise
+    remedy: str | Promise
     insist: bool = True
 
     def __str__(self) -> str:
@@ -115,7 +126,8 @@ def _matchers(query: str) -> Iterator[Doubt]:
 
 
 def _refused(error: Exception) -> Doubt:
-    return Doubt(field="query", code="refused", text=f"The source refuses this query: {error}", remedy="", insist=False)
+    text = format_lazy(_("The source refuses this query: {error}"), error=str(error))
+    return Doubt(field="query", code="refused", text=text, remedy="", insist=False)
 
 
 def away(error: Exception) -> Doubt:
@@ -123,8 +135,8 @@ def away(error: Exception) -> Doubt:
     return Doubt(
         field="source",
         code="unreachable",
-        text=f"The query could not be tried: {plain(error).rstrip('.')}.",
-        remedy="Try again once the source answers.",
+        text=format_lazy(_("The query could not be tried: {error}."), error=plain(error).rstrip(".")),
+        remedy=_("Try again once the source answers."),
     )
 
 
@@ -132,14 +144,15 @@ def _compares(asked: Asked) -> Iterator[Doubt]:
     if asked.detector.needs_liveness or not meaning.compares(asked.query):
         return
     apart = meaning.of_expression(asked.query, missing="unknown")
-    remedy = "Leave the comparison out and say in the detector's parameters what is bad."
+    remedy: str | Promise = _("Leave the comparison out and say in the detector's parameters what is bad.")
     if {"op", "value"} <= apart.params.keys():
-        op, value = apart.params["op"], apart.params["value"]
-        remedy = f"Write only {_one_line(apart.query)} here; “{op} {value:g}” belongs into the detector's parameters."
+        compared = f"{apart.params['op']} {apart.params['value']:g}"
+        said = _("Write only {query} here; “{compared}” belongs into the detector's parameters.")
+        remedy = format_lazy(said, query=_one_line(apart.query), compared=compared)
     yield Doubt(
         field="query",
         code="compared",
-        text="The comparison leaves only some series over; the others would be unknown instead of well.",
+        text=_("The comparison leaves only some series over; the others would be unknown instead of well."),
         remedy=remedy,
     )
 
@@ -147,13 +160,15 @@ def _compares(asked: Asked) -> Iterator[Doubt]:
 def _size(answer: Answer) -> Iterator[Doubt]:
     count = len(answer.series)
     if count > MANY_SERIES:
-        text = f"The query gives {count:,} series; more than {MANY_SERIES:,} take longer to judge than an interval."
-        yield Doubt(field="query", code="many", text=text, remedy="Sum them up, or ask for a part of them.")
+        said = _("The query gives {count} series; more than {many} take longer to judge than an interval.")
+        text = format_lazy(said, count=f"{count:,}", many=f"{MANY_SERIES:,}")
+        yield Doubt(field="query", code="many", text=text, remedy=_("Sum them up, or ask for a part of them."))
     seen = Counter(fingerprint(labels) for labels in window.without_names([one.labels for one in answer.series]))
     twice = sum(1 for number in seen.values() if number > 1)
     if twice:
-        text = f"The query gives {twice} series whose labels are not their own, so that they cannot be told apart."
-        yield Doubt(field="query", code="twice", text=text, remedy="Keep a label that differs.", insist=False)
+        said = _("The query gives {count} series whose labels are not their own, so that they cannot be told apart.")
+        text = format_lazy(said, count=twice)
+        yield Doubt(field="query", code="twice", text=text, remedy=_("Keep a label that differs."), insist=False)
 
 
 def _window(client: Client, asked: Asked, answer: Answer, *, now: float) -> Iterator[Doubt]:
@@ -173,23 +188,25 @@ def _window(client: Client, asked: Asked, answer: Answer, *, now: float) -> Iter
 
 def _unknown(known: names.Names, asked: Asked) -> Iterator[Doubt]:
     for one in names.unknown(known, asked.query):
-        text = f"{one.at or 'The source'} has no {one.kind} {one.name}."
+        text = format_lazy(NOT_THERE[one.kind], at=one.at or _("The source"), name=one.name)
         yield Doubt(field="query", code=f"unknown_{one.kind}", text=text, remedy=_near(one.near))
 
 
 def _nothing(known: names.Names, asked: Asked, *, compared: bool) -> Iterator[Doubt]:
     """An empty answer, with the label value that explains it where one does; a comparison may explain it, too."""
-    text = "The query matches no series with a fresh sample now."
+    text: Promise = _("The query matches no series with a fresh sample now.")
     one = next(names.unmatched(known, asked.query), None)
     if one is not None:
-        text += f" None has {one.at}={one.name}."
+        text = format_lazy("{} {}", text, format_lazy(_("None has {label}={value}."), label=one.at, value=one.name))
         yield Doubt(field="query", code="empty", text=text, remedy=_near(one.near))
     elif not compared:
-        yield Doubt(field="query", code="empty", text=text, remedy="Look at its parts one by one.")
+        yield Doubt(field="query", code="empty", text=text, remedy=_("Look at its parts one by one."))
 
 
-def _near(near: list[str]) -> str:
-    return f"Meant may be: {', '.join(near)}." if near else "Look for a typing error, or for what is not scraped yet."
+def _near(near: list[str]) -> Promise:
+    if near:
+        return format_lazy(_("Meant may be: {names}."), names=", ".join(near))
+    return _("Look for a typing error, or for what is not scraped yet.")
 
 
 def _few_points(asked: Asked) -> Iterator[Doubt]:

@@ -9,6 +9,7 @@ from typing import Any
 
 from django.core.exceptions import ValidationError
 from django.db import transaction
+from django.utils.translation import gettext_lazy as _
 
 from remediation import episodes
 from remediation.exceptions import ConfigurationError, Conflict
@@ -101,7 +102,7 @@ def carry_out(found: Read, shown: Plan, terms: Terms, *, author: str, now: datet
     with transaction.atomic():
         plan = make(found, terms)
         if plan != shown:
-            raise Conflict("The rules were changed since this plan was made: look at a new one.")
+            raise Conflict(_("The rules were changed since this plan was made: look at a new one."))
         if plan.refused:
             raise Conflict("\n".join(plan.refused))
         sources = {source.name: source for source in Source.objects.all()}

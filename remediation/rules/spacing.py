@@ -9,6 +9,9 @@ from itertools import islice
 from typing import TYPE_CHECKING
 
 import numpy as np
+from django.utils.functional import Promise
+from django.utils.text import format_lazy
+from django.utils.translation import gettext_lazy as _
 
 from remediation import registry
 from remediation.exceptions import ObserveError
@@ -33,28 +36,45 @@ class Short:
     """A span that is shorter than the samples allow. field: as in Doubt."""
 
     field: str
-    text: str
-    remedy: str
+    text: Promise
+    remedy: Promise
 
 
 def too_short(client: Client, asked: Asked, *, now: float) -> Iterator[Short]:
     """Nothing where the distance of samples cannot be told."""
     found = list(islice(_unlike(asked.query), SELECTORS))
-    apart = {text: apart_s(client, text, now=now) for text in {text for text, _ in found}}
+    apart = {text: apart_s(client, text, now=now) for text in {text for text, _selector in found}}
     for text, selector in found:
         yield from _range(asked.query, selector, apart[text])
     fastest = min((min(times) for times in apart.values() if times), default=0.0)
-    spans = [("interval_s", asked.interval_s, "The rule is evaluated")]
+    spans = [
+        (
+            "interval_s",
+            asked.interval_s,
+            _("The rule is evaluated every {span}, but a new sample comes only every {apart}."),
+        )
+    ]
     window_s, step_s = asked.detector.window_s(asked.params), asked.detector.step_s(asked.params)
-    spans.append((_field(asked.params, "window_s"), window_s, "The detector looks back"))
-    spans.append((_field(asked.params, "step_s"), step_s, "The points it looks at lie"))
+    spans.append(
+        (
+            _field(asked.params, "window_s"),
+            window_s,
+            _("The detector looks back {span}, but a new sample comes only every {apart}."),
+        )
+    )
+    spans.append(
+        (
+            _field(asked.params, "step_s"),
+            step_s,
+            _("The points it looks at lie {span} apart, but a new sample comes only every {apart}."),
+        )
+    )
     for field, span, words in spans:
         if 0 < span < fastest * SLACK:
             yield Short(
                 field=field,
-                text=f"{words} {'every ' if field == 'interval_s' else ''}{_s(span)}"
-                f"{' apart' if field.endswith('step_s') else ''}, but a new sample comes only every {_s(fastest)}.",
-                remedy=f"Take {_s(fastest)} or longer.",
+                text=format_lazy(words, span=_s(span), apart=_s(fastest)),
+                remedy=format_lazy(_("Take {span} or longer."), span=_s(fastest)),
             )
 
 
@@ -70,11 +90,12 @@ def few_points(params: registry.Params) -> Iterator[Short]:
     for name, seconds in parts.items():
         points = max(int(seconds / step + 1e-9), 0)
         if points < least:
+            said = _("That holds {points} points, {step} apart; the detector judges nothing with fewer than {least}.")
+            longer = _s(_shortest(least, given, name, recent))
             yield Short(
                 field=f"params.{name}",
-                text=f"That holds {points} points, {_s(step)} apart; the detector judges nothing with fewer than "
-                f"{least}.",
-                remedy=f"Take {_s(_shortest(least, given, name, recent))} or longer, or a shorter step.",
+                text=format_lazy(said, points=points, step=_s(step), least=least),
+                remedy=format_lazy(_("Take {span} or longer, or a shorter step."), span=longer),
             )
 
 
@@ -117,12 +138,14 @@ def _range(query: str, selector: Selector, apart: list[float]) -> Iterator[Short
     slowest = max(apart)
     needed = slowest * (2 if selector.inside in TWO_SAMPLES else 1)
     if selector.range_s < needed * SLACK:
-        why = f"{selector.inside}() needs two of them" if selector.inside in TWO_SAMPLES else "it may hold none"
-        yield Short(
-            field="query",
-            text=f"The range [{_s(selector.range_s)}] is too short for samples that are {_s(slowest)} apart: {why}.",
-            remedy=f"Take [{_s(4 * slowest)}] or longer.",
-        )
+        said = _("The range [{span}] is too short for samples that are {apart} apart: it may hold none.")
+        if selector.inside in TWO_SAMPLES:
+            said = _(
+                "The range [{span}] is too short for samples that are {apart} apart: {function}() needs two of them."
+            )
+        text = format_lazy(said, span=_s(selector.range_s), apart=_s(slowest), function=selector.inside)
+        remedy = format_lazy(_("Take [{span}] or longer."), span=_s(4 * slowest))
+        yield Short(field="query", text=text, remedy=remedy)
 
 
 def _field(params: registry.Params, name: str) -> str:

@@ -34,7 +34,7 @@ def signed_in(role: str) -> Client:
 def test_it_says_what_was_shown_and_what_more_autonomy_asks(tried: Remediation) -> None:
     Playbook.objects.update(autonomy="approve")
     page = signed_in("viewer").get(f"/playbooks/{tried.playbook_id}/").content.decode()
-    assert "1 attempts, 10 asked" in page
+    assert "1 attempt, 10 asked" in page
     assert "Nobody knows how often the fault ends by itself" in page
     assert "Not yet auto" in page
     assert "Set autonomy" not in page

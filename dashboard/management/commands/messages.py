@@ -18,8 +18,10 @@ SOURCES = {"dashboard": ("dashboard", "templates", "deploy/demo"), "remediation"
 
 
 def derived(app: str) -> list[str]:
-    """Names that follow from code and are written nowhere: those of models and their fields."""
-    return list(dict.fromkeys(names.named(apps.get_app_config(app)))) if app == "remediation" else []
+    """Names that follow from code and are written nowhere: those of models and their fields, and of states."""
+    if app != "remediation":
+        return []
+    return list(dict.fromkeys([*names.named(apps.get_app_config(app)), *names.of_states()]))
 
 
 class Command(BaseCommand):

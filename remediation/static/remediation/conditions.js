@@ -5,7 +5,7 @@ function add(place) {
   const number = Number(count.value);
   const fresh = document.createElement("div");
   fresh.innerHTML = place.querySelector("template").innerHTML.replaceAll("__new__", String(number));
-  fresh.querySelector("[data-title]").textContent = `Condition ${number + 2}`;
+  fresh.querySelector("[data-title]").textContent = place.dataset.called.replace("{n}", String(number + 2));
   place.querySelector("[data-blocks]").append(...fresh.children);
   count.value = String(number + 1);
   place.querySelector(`[name="${place.dataset.conditions}-${number}-name"]`).focus();

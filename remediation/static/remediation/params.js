@@ -16,7 +16,7 @@ async function swap(select) {
   } catch {
     // What is shown keeps saying whose fields it holds, so that the server notices on save.
     const text = document.createElement("p");
-    text.textContent = "Its parameters could not be loaded: save, and they appear here.";
+    text.textContent = shown.dataset.failed;
     shown.removeAttribute("aria-busy");
     shown.prepend(text);
   }

@@ -6,6 +6,10 @@ const form = field?.closest("form");
 const TONES = { bad: "hs-tone-bad", unknown: "hs-tone-unknown", ok: "hs-tone-ok" };
 const SHAPES = { bad: "▲", unknown: "?", ok: "●" };
 
+// What it says stands in a template of the page, in its language; {braces} are filled in here.
+const words = new Map([...document.getElementById("preview-words")?.content.querySelectorAll("[data-word]") ?? []].map((item) => [item.dataset.word, item.textContent]));
+const say = (name, values = {}) => (words.get(name) ?? name).replace(/\{(\w+)\}/g, (whole, key) => values[key] ?? whole);
+
 function make(tag, className, text = "") {
   const element = document.createElement(tag);
   element.className = className;
@@ -15,7 +19,7 @@ function make(tag, className, text = "") {
 
 const panel = make("section", "border border-base-200 rounded-default max-w-4xl mt-3 px-4 py-3 text-xs leading-relaxed dark:border-base-800");
 panel.setAttribute("aria-live", "polite");
-panel.setAttribute("aria-label", "Preview on live data");
+panel.setAttribute("aria-label", say("preview"));
 
 function figures(value) {
   return value === null || value === undefined ? "" : String(Number(value.toPrecision(4)));
@@ -24,7 +28,7 @@ function figures(value) {
 function line(row) {
   const item = make("li", "py-0.5 break-words");
   const verdict = row.verdict ?? "";
-  if (verdict) item.append(make("b", TONES[verdict] ?? "", `${SHAPES[verdict] ?? "?"} ${verdict} `));
+  if (verdict) item.append(make("b", TONES[verdict] ?? "", `${SHAPES[verdict] ?? "?"} ${say(verdict)} `));
   if (figures(row.value)) item.append(make("b", "", `${figures(row.value)} `));
   const labels = Object.entries(row.labels).map(([name, value]) => `${name}="${value}"`).join(", ");
   item.append(make("code", "hs-code", `{${labels}}`));
@@ -42,7 +46,7 @@ function spark(lines) {
   svg.setAttribute("height", "40");
   svg.setAttribute("preserveAspectRatio", "none");
   svg.setAttribute("role", "img");
-  svg.setAttribute("aria-label", `The last hour: ${figures(low)} to ${figures(high)}`);
+  svg.setAttribute("aria-label", say("hour", { low: figures(low), high: figures(high) }));
   for (const values of lines) {
     let path = "", pen = "M";
     values.forEach((value, index) => {
@@ -55,16 +59,15 @@ function spark(lines) {
     for (const [name, value] of Object.entries({ d: path, fill: "none", stroke: "currentColor", "stroke-width": "1.5", "vector-effect": "non-scaling-stroke" })) drawn.setAttribute(name, value);
     svg.append(drawn);
   }
-  const caption = make("p", "", `The last hour, ${figures(low)} to ${figures(high)}`);
+  const caption = make("p", "", say("hour", { low: figures(low), high: figures(high) }));
   const figure = make("div", "");
   figure.append(svg, caption);
   return figure;
 }
 
 function headline(told) {
-  const series = `${told.series} series now`;
-  if (told.bad === undefined) return told.series ? `${series}. Choose the detector and its parameters to see verdicts.` : "No series with a fresh sample now.";
-  return `${series}: ${told.bad} bad, ${told.unknown} unknown, ${told.ok} ok.`;
+  if (told.bad !== undefined) return say("judged", told);
+  return told.series ? say("counted", told) : say("none");
 }
 
 // Prometheus says line and column; a caret below the line says it to the eye.
@@ -78,9 +81,8 @@ function show(told) {
   panel.hidden = false;
   panel.removeAttribute("aria-busy");
   if (told.error) {
-    const where = told.field === "query" ? "The query is refused" : "The source could not be asked";
     const caret = told.field === "query" && place(told.error);
-    panel.replaceChildren(make("p", TONES.bad, `▲ ${where}: ${told.error}`), ...(caret ? [caret] : []));
+    panel.replaceChildren(make("p", TONES.bad, `▲ ${say(told.field === "query" ? "refused" : "unasked", { error: told.error })}`), ...(caret ? [caret] : []));
     field.setAttribute("aria-invalid", String(told.field === "query"));
     return;
   }
@@ -89,8 +91,8 @@ function show(told) {
   const list = make("ul", "");
   list.append(...told.rows.map(line));
   const parts = [make("p", "font-semibold", headline(told)), list];
-  for (const doubt of told.doubts ?? []) parts.unshift(make("p", "hs-tone-pending", `◔ Speaks against it: ${doubt}`));
-  if (told.series > told.rows.length) parts.push(make("p", "", `and ${told.series - told.rows.length} more`));
+  for (const doubt of told.doubts ?? []) parts.unshift(make("p", "hs-tone-pending", `◔ ${say("against", { doubt })}`));
+  if (told.series > told.rows.length) parts.push(make("p", "", say("more", { n: told.series - told.rows.length })));
   const drawn = told.spark && spark(told.spark);
   if (drawn) parts.push(drawn);
   panel.replaceChildren(...parts);
@@ -104,7 +106,7 @@ async function ask() {
   panel.setAttribute("aria-busy", "true");
   try {
     const answer = await fetch(field.dataset.previewUrl, { method: "POST", body: new FormData(form), credentials: "same-origin", signal: mine.signal });
-    if (!answer.ok || answer.redirected) throw new Error(`the server answered ${answer.status}`);
+    if (!answer.ok || answer.redirected) throw new Error(say("answered", { status: answer.status }));
     show(await answer.json());
   } catch (error) {
     if (error.name !== "AbortError") show({ field: "", error: error.message });
