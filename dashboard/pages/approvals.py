@@ -132,7 +132,7 @@ def _answer(request: HttpRequest, call: Callable[[], Remediation], pk: int, done
     try:
         row = call()
     except NotAllowed as error:
-        raise PermissionDenied(str(error)) from error
+        raise PermissionDenied(*error.args) from error  # looked up when it is shown
     except (Conflict, approval.Unconfirmed) as error:
         return _too_late(request, pk, message=str(error))
     if row.state == RemediationState.AWAITING_APPROVAL:

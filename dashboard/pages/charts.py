@@ -279,7 +279,7 @@ def answer(chart: Chart, *, live: bool, now: datetime, after: str = "", step: st
             }
             for one in chart.stretches
         ],
-        "note": line.note,
+        "note": _(line.note),
         **({"error": line.error} if line.error else {}),
     }
 
