@@ -8,7 +8,7 @@ from pydantic import Field
 from remediation import registry
 from remediation.detect.base import Verdicts
 from remediation.detect.rolling import Opinion, Rolling
-from remediation.detect.wording import number
+from remediation.detect.wording import number, span
 from remediation.series import Floats, Matrix
 from remediation.states import Code
 
@@ -80,7 +80,7 @@ class Flatline(Rolling):
                 return f"{number(values[row])} is the idle value"
             if short[row]:
                 return f"{number(values[row])} all along, for {lasts[row]:.0f} s: too short to tell"
-            return f"{number(values[row])} for {lasts[row]:.0f} s; it may stay so for {number(asked.for_s)} s"
+            return f"{number(values[row])} for {lasts[row]:.0f} s; it may stay so for {span(asked.for_s)}"
 
         return Opinion(scores=scores, lower=nothing, upper=nothing, words=words)
 
@@ -92,7 +92,7 @@ def _with_stale(found: Verdicts, matrix: Matrix, asked: FlatlineParams) -> Verdi
     reach = matrix.times[-1] - newest
     window = max(asked.for_s, asked.stale_after_s) + 2 * asked.step_s
     stale = ~there[:, -1] & there.any(axis=1) & (reach > asked.stale_after_s) & (reach <= window)
-    words = (f"no sample for {seconds:.0f} s; {number(asked.stale_after_s)} s are allowed" for seconds in reach)
+    words = (f"no sample for {seconds:.0f} s; {span(asked.stale_after_s)} are allowed" for seconds in reach)
     scores: Floats = np.where(stale, np.maximum(reach / asked.stale_after_s, 1.0), found.scores)
     return Verdicts(
         labels=found.labels,

@@ -8,7 +8,7 @@ from pydantic import Field
 from remediation import registry
 from remediation.detect.rolling import Opinion, RollingHistory, sided
 from remediation.detect.sided import History, HistoryParams, Limit, Step
-from remediation.detect.wording import number
+from remediation.detect.wording import number, span
 from remediation.series import Floats, Matrix
 
 
@@ -67,7 +67,7 @@ class RateOfChange(RollingHistory):
 
         def words(row: int) -> str:
             if not covered[row] >= asked.window_s / 2:
-                return f"points cover {covered[row]:.0f} s, half of {number(asked.window_s)} s are needed"
+                return f"points cover {covered[row]:.0f} s, half of {span(asked.window_s)} are needed"
             if np.isnan(scores[row]):
                 return f"a change from {number(before[row])} is no share of it: give a minimum effect"
             what = f"changed by {number(change[row])} in {covered[row]:.0f} s, from {number(before[row])}"

@@ -17,6 +17,14 @@ MAX_SCORE = 1000.0
 NO_SAMPLE = "no fresh sample, or one that is no finite number"
 
 
+def span(seconds: float) -> str:
+    """A configured time as people say it: 3600 is 1 h. In seconds where it is no round number of anything longer."""
+    for unit, length in (("d", 86400), ("h", 3600), ("min", 60)):
+        if seconds >= length and seconds % length == 0:
+            return f"{number(seconds / length)} {unit}"
+    return f"{number(seconds)} s"
+
+
 def number(value: float) -> str:
     """Four digits, which is what a person compares: 0.25, 1,234,568, 1.2e-07, infinity."""
     value = float(value)  # NumPy's own numbers take five times as long

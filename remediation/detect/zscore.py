@@ -13,7 +13,7 @@ from remediation.detect.base import Band, Detector, Verdicts, codes_of, last_poi
 from remediation.detect.baseline import Normal
 from remediation.detect.rolling import ends, sided
 from remediation.detect.sided import BaselineParams, Limit
-from remediation.detect.wording import NO_SAMPLE, bounded, number
+from remediation.detect.wording import NO_SAMPLE, bounded, number, span
 from remediation.series import Floats, Matrix
 from remediation.states import Code
 
@@ -104,10 +104,10 @@ def _reasons(
 ) -> tuple[str, ...]:
     texts = []
     columns = (codes, values, scores, normal.median, normal.count)
-    window = number(asked.window_s)
+    window = span(asked.window_s)
     # Python's own numbers: NumPy's cost several times as much one by one.
     for code, value, score, median, count in zip(*(column.tolist() for column in columns), strict=True):
-        usual = f"the median {number(median)} of the last {window} s"
+        usual = f"the median {number(median)} of the last {window}"
         if math.isnan(value):
             text = NO_SAMPLE
         elif count < asked.minimum_points:

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from remediation.detect.base import Verdicts
+from remediation.detect.wording import span
 from remediation.detect.zscore import Zscore
 from remediation.exceptions import ConfigurationError
 from remediation.states import Code
@@ -53,9 +54,9 @@ def test_zscore(value: float, params: dict[str, Any], code: Code) -> None:
 
 def test_zscore_says_what_and_by_how_much() -> None:
     found = judge(with_last(200.0), limit=5)
-    assert found.reasons == ("200 is above the median 100.3 of the last 3,600 s by 1.925 times what is allowed",)
+    assert found.reasons == ("200 is above the median 100.3 of the last 1 h by 1.925 times what is allowed",)
     assert found.scores[0] == pytest.approx((200 - 100.3) / (found.upper[0] - 100.3), rel=1e-3)
-    assert judge(with_last(101.0)).reasons == ("101 is as near as usual to the median 100.3 of the last 3,600 s",)
+    assert judge(with_last(101.0)).reasons == ("101 is as near as usual to the median 100.3 of the last 1 h",)
 
 
 def test_zscore_of_a_fault_under_way_does_not_call_it_normal() -> None:
@@ -123,3 +124,11 @@ def test_zscore_of_a_thousand_series_is_quick() -> None:
     begun = time.perf_counter()
     detector.judge(many, detector.parse({}))
     assert time.perf_counter() - begun < 0.5  # 25 ms on a quiet core
+
+
+@pytest.mark.parametrize(
+    ("seconds", "words"),
+    [(45, "45 s"), (60, "1 min"), (90, "90 s"), (3600, "1 h"), (5400, "90 min"), (604800, "7 d"), (0.5, "0.5 s")],
+)
+def test_a_span_is_said_as_people_say_it(seconds: float, words: str) -> None:
+    assert span(seconds) == words
