@@ -15,9 +15,11 @@ import time
 import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
+from PIL import Image
 from playwright.sync_api import Browser, Page, sync_playwright
 
 from dashboard.ports import free_port
@@ -26,9 +28,18 @@ from deploy.tools import find
 ROOT = Path(__file__).resolve().parent.parent
 PICTURES = ROOT / "docs" / "pictures"
 OTHERS = ROOT / "var" / "pictures"
-KEPT = ("overview-dark", "overview-light", "incident-dark", "approvals-light", "overview-dark-phone")
+KEPT = (
+    *("overview-dark", "overview-light", "overview-dark-phone", "map-dark", "incident-dark", "incident-dark-phone"),
+    *("approvals-light", "approvals-dark-phone", "rule-light", "backtest-light", "playbook-dark", "analytics-light"),
+    *("palette-dark", "overview-light-wide"),
+)
 """Those that the documentation shows are in the repository; the others are for looking at."""
-SIZES = {"wide": (1280, 800), "phone": (375, 812)}
+SIZES = {"": (1280, 800), "phone": (375, 812), "wide": (1920, 1080)}
+TALLEST = 1400
+"""Pixels of a picture in the documentation; a longer page is cut there."""
+COLOURS = 256
+WATCHED = "AppErrors"
+"""The rule whose page and backtest are looked at."""
 CHROMIUM = [
     *("--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"),
     *("--disable-background-networking", "--disable-component-update", "--disable-sync"),
@@ -70,7 +81,7 @@ def wait(what: str, look: Callable[[], Any], within_s: float) -> Any:
 
 @contextmanager
 def running_demo() -> Iterator[Demo]:
-    home = Path(tempfile.mkdtemp(prefix="hs-pictures-"))
+    home = Path(tempfile.mkdtemp(prefix="homeostat-"))
     demo = Demo(home, free_port())
     with (home / "demo.log").open("wb") as log:
         process = subprocess.Popen(
@@ -89,24 +100,39 @@ def running_demo() -> Iterator[Demo]:
         shutil.rmtree(home, ignore_errors=True)
 
 
-def break_things(demo: Demo) -> int:
-    """One repair that is done and one that waits for a person. Returns the id of the incident that waits."""
+def repairs(demo: Demo, state: str) -> list[int]:
+    """Incidents with a repair in this state, the newest first."""
+    return [int(one["id"]) for one in demo.incidents() if any(r["state"] == state for r in one["remediations"])]
+
+
+def break_things(demo: Demo, page: Page) -> tuple[int, int]:
+    """One repair done by itself, one after a person approved it, and one that waits. Returns the incidents of the last
+    two: verified, waiting."""
     time.sleep(20)
     demo.manage("demo", "break", "crash")
-    wait(
-        "the crash is repaired",
-        lambda: any(r["state"] == "verified" for i in demo.incidents() for r in i["remediations"]),
-        90,
-    )
+    wait("the crash is repaired", lambda: repairs(demo, "verified"), 90)
+    demo.manage("demo", "break", "errors")
+    (asked, *_) = wait("somebody is asked about the errors", lambda: repairs(demo, "awaiting_approval"), 120)
+    page.goto(f"{demo.url}/incidents/{asked}/")
+    page.get_by_role("button", name="Approve").first.click()
+    wait("the errors are gone", lambda: asked in repairs(demo, "verified"), 120)
     demo.manage("demo", "break", "latency")
-    asks = "awaiting_approval"
-    waiting = wait(
-        "somebody is asked",
-        lambda: [i for i in demo.incidents() if any(r["state"] == asks for r in i["remediations"])],
-        120,
-    )
-    time.sleep(15)
-    return int(waiting[0]["id"])
+    (waiting, *_) = wait("somebody is asked about the latency", lambda: repairs(demo, "awaiting_approval"), 120)
+    return asked, waiting
+
+
+def backtest(demo: Demo, page: Page) -> tuple[str, str]:
+    """Paths of a rule and of a finished backtest of it."""
+    page.goto(f"{demo.url}/rules/")
+    page.get_by_role("link", name=WATCHED, exact=True).first.click()
+    page.wait_for_url("**/rules/*/")
+    rule = page.url.removeprefix(demo.url)
+    page.goto(f"{demo.url}{rule}backtest/")
+    page.locator('.choice:has(input[name="range"])').first.click()
+    page.get_by_role("button", name="Run backtest").click()
+    page.wait_for_url("**/backtests/*/")
+    page.locator("#episodes-title").wait_for(timeout=120_000)
+    return rule, page.url.removeprefix(demo.url)
 
 
 def sign_in(page: Page, url: str) -> None:
@@ -128,29 +154,61 @@ def take(browser: Browser, demo: Demo, pages: dict[str, str]) -> None:
             for name, path in pages.items():
                 page.goto(f"{demo.url}{path}")
                 page.wait_for_timeout(1500)  # the chart draws, the first live update arrives
-                suffix = scheme if size == "wide" else f"{scheme}-phone"
-                path_to = (PICTURES if f"{name}-{suffix}" in KEPT else OTHERS) / f"{name}-{suffix}.png"
-                page.screenshot(path=path_to, full_page=size == "wide")
-                print(f"  {path_to.relative_to(ROOT)}")
+                if name == "palette":
+                    page.keyboard.press("Control+k")
+                    page.wait_for_timeout(500)
+                keep(page, "-".join(filter(None, (name, scheme, size))), whole=size == "" and name != "palette")
             context.close()
+
+
+def keep(page: Page, name: str, *, whole: bool) -> None:
+    """Those of the documentation in few colours: they are in the repository, and made anew often."""
+    if name not in KEPT:
+        page.screenshot(path=OTHERS / f"{name}.png", full_page=whole)
+        return
+    with Image.open(BytesIO(page.screenshot(full_page=whole))) as taken:
+        cut = taken.convert("RGB").crop((0, 0, taken.width, min(taken.height, TALLEST)))
+    cut.quantize(COLOURS, kmeans=2).save(PICTURES / f"{name}.png", optimize=True)
+    print(f"  docs/pictures/{name}.png")
 
 
 def main() -> None:
     for folder in (PICTURES, OTHERS):
         folder.mkdir(parents=True, exist_ok=True)
     with running_demo() as demo, sync_playwright() as playwright:
-        incident = break_things(demo)
         browser = playwright.chromium.launch(executable_path=str(find("chromium")), args=CHROMIUM)
-        pages = {
-            "overview": "/",
-            "incident": f"/incidents/{incident}/",
-            "approvals": "/approvals/",
-            "service": "/services/web/",
-            "rules": "/rules/",
-            "system": "/system/",
-            "break": "/demo/",
-        }
-        take(browser, demo, pages)
+        page = browser.new_page()
+        sign_in(page, demo.url)
+        verified, waiting = break_things(demo, page)
+        rule, result = backtest(demo, page)
+        page.close()
+        take(
+            browser,
+            demo,
+            {
+                "overview": "/",
+                "map": "/?view=map",
+                "palette": "/",
+                "incidents": "/incidents/?state=all",
+                "incident": f"/incidents/{waiting}/",
+                "incident-verified": f"/incidents/{verified}/",
+                "approvals": "/approvals/",
+                "service": "/services/web/",
+                "rules": "/rules/",
+                "rule": rule,
+                "backtest": result,
+                "playbooks": "/playbooks/",
+                "playbook": "/playbooks/1/",
+                "analytics": "/analytics/",
+                "audit": "/audit/",
+                "system": "/system/",
+                "break": "/demo/",
+                "styleguide": "/styleguide/",
+                "first-run": "/first-run/",
+                "admin": "/admin/",
+                "admin-rule": f"/admin/remediation/rule/{rule.strip('/').rpartition('/')[2]}/change/",
+            },
+        )
         browser.close()
 
 
