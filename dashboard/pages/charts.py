@@ -6,24 +6,24 @@ The same for the browser, which draws it from JSON, and for the pictures that go
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from functools import partial
 from typing import Any
 
 from django.core.exceptions import BadRequest, ObjectDoesNotExist
-from django.db.models import Q
 from django.utils.translation import gettext as _
 
-from dashboard.pages import gaps, story
+from dashboard.pages import story
 from dashboard.pages.sharing import Shared
-from dashboard.pages.words import span, state_word, tone
+from dashboard.pages.stretches import Stretch, stretches_of
+from dashboard.pages.words import state_word, tone
 from remediation import registry
 from remediation.exceptions import HomeostatError
-from remediation.history import history
+from remediation.history import History, history
 from remediation.models import Incident, Remediation, Rule, Transition
-from remediation.states import IncidentState, Verdict
+from remediation.series import Labels
 
 LEAD_IN = (timedelta(minutes=5), timedelta(minutes=30))
 """What came before is shown for as long as it has lasted, but at least and at most this."""
@@ -40,7 +40,6 @@ LIVE_S = 4.0
 OVERLAP = 3
 """Points that a browser is given again: a scrape may have come late."""
 MARKERS = 300
-EPISODES = 100
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -70,22 +69,11 @@ class Line:
     lower: Sequence[float | None] = ()
     upper: Sequence[float | None] = ()
     note: str = ""
+    of: int = 1
+    """Of how many series that belong together it is the one that was furthest out."""
     error: str = ""
     again_s: float = LIVE_S
     """When asking again may tell something new."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Stretch:
-    """A state that held from `start` to `end`."""
-
-    state: str
-    start: float
-    end: float
-
-    @property
-    def said(self) -> str:
-        return _("%(state)s for %(span)s") % {"state": state_word(self.state), "span": span(self.end - self.start)}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -138,35 +126,42 @@ def asked_range(given: Mapping[str, str], *, now: datetime, incident: Incident |
 # --- what is in it ---------------------------------------------------------------------------------------------------
 
 
-def line_of(rule: Rule, fingerprint: str, wanted: Range) -> Line:
-    """The series in that range. One question, however many ask for it within seconds."""
-    step_s = max(wanted.step_s, _own_step(rule))
+def line_of(rule: Rule, fingerprint: str, wanted: Range, *, labels: Labels | None = None) -> Line:
+    """The series in that range. labels: its own, where they are known: then the source is asked for less."""
+    ask = partial(history, rule, fingerprint=fingerprint, labels=labels)
+    return shared_line(ask, (rule.pk, rule.version, fingerprint), wanted, own_step_s(rule.detector, rule.params))
+
+
+def shared_line(ask: Callable[..., History], key: tuple[Hashable, ...], wanted: Range, least_step_s: int) -> Line:
+    """What `ask` gives for that range. One question, however many ask for the same, which `key` names, within
+    seconds."""
+    step_s = max(wanted.step_s, least_step_s)
     start, end = math.floor(wanted.start / step_s) * step_s, math.floor(wanted.end / step_s) * step_s
     if end <= start:
         end = start + step_s
     again_s = max(LIVE_S, float(step_s)) if wanted.live else 60.0
     # Whoever looks at what ends now shares the newest answer; any other range is named by its ends.
     which = (wanted.name, start if wanted.name == "incident" else 0, step_s) if wanted.live else (start, end, step_s)
-    key = (rule.pk, rule.version, fingerprint, *which)
-    ask = partial(_ask, rule, fingerprint, start=start, end=end, step_s=step_s, again_s=again_s)
-    return lines.get(key, ask, for_s=again_s)
+    answer = partial(_ask, ask, start=start, end=end, step_s=step_s, again_s=again_s)
+    return lines.get((*key, *which), answer, for_s=again_s)
 
 
-def _own_step(rule: Rule) -> int:
-    """The distance of the points that its detector learns from; it can draw its band at no other."""
+def own_step_s(name: str, given: dict[str, Any]) -> int:
+    """The distance of the points that a detector with these parameters learns from; it can draw its band at no
+    other."""
     try:
-        detector = registry.detector(rule.detector)
-        params = detector.parse(rule.params)
+        detector = registry.detector(name)
+        params = detector.parse(given)
         return math.ceil(detector.step_s(params)) if detector.window_s(params) else 1
     except HomeostatError:
         return 1
 
 
-def _ask(rule: Rule, fingerprint: str, *, start: float, end: float, step_s: int, again_s: float) -> Line:
+def _ask(ask: Callable[..., History], *, start: float, end: float, step_s: int, again_s: float) -> Line:
     nothing = Line(start=start, end=end, step_s=step_s, again_s=again_s)
     points = round((end - start) / step_s)
     try:
-        found = history(rule, fingerprint=fingerprint, start=start, end=end, points=points)
+        found = ask(start=start, end=end, points=points)
     except (HomeostatError, ObjectDoesNotExist) as error:
         return replace(nothing, error=str(error))
     return replace(
@@ -176,6 +171,7 @@ def _ask(rule: Rule, fingerprint: str, *, start: float, end: float, step_s: int,
         lower=_finite(found.lower),
         upper=_finite(found.upper),
         note=found.note,
+        of=found.of,
     )
 
 
@@ -187,44 +183,6 @@ def _finite(values: Iterable[float | None]) -> list[float | None]:
 def is_of_alerts(rule: Rule) -> bool:
     found = registry.detectors().get(rule.detector)
     return found is not None and found.source == "alerts"
-
-
-def stretches_of(rule_id: int, fingerprint: str, wanted: Range, *, now: datetime) -> list[Stretch]:
-    """How the series stood in that range, by the incidents it had: what lies between them was ok, or not judged.
-    While the rule was not evaluated nobody knows how it stood."""
-    start, end = datetime.fromtimestamp(wanted.start, now.tzinfo), datetime.fromtimestamp(wanted.end, now.tzinfo)
-    rows = Incident.objects.filter(Q(resolved_at=None) | Q(resolved_at__gt=start))
-    rows = rows.filter(rule_id=rule_id, fingerprint=fingerprint, opened_at__lt=end).order_by("-opened_at")[:EPISODES]
-    turns = Transition.objects.filter(incident__in=[row.pk for row in rows], kind="incident").order_by("pk")
-    by_incident: dict[int | None, list[Transition]] = {}
-    for turn in turns:
-        by_incident.setdefault(turn.incident_id, []).append(turn)
-    found: list[Stretch] = []
-    for row in rows:
-        found += _stretches(row, by_incident.get(row.pk, []), until=row.until(now).timestamp())
-    blind = gaps.of_rule(rule_id, wanted.start, wanted.end)
-    clipped = [Stretch(state="unwatched", start=start, end=end_s) for start, end_s in blind]
-    for one in found:
-        inside = (max(one.start, wanted.start), min(one.end, wanted.end))
-        clipped += [Stretch(state=one.state, start=a, end=b) for a, b in gaps.without(inside, blind)]
-    return sorted(clipped, key=lambda one: one.start)
-
-
-def _stretches(row: Incident, turns: Sequence[Transition], *, until: float) -> list[Stretch]:
-    """Pending, firing, and unknown where nobody could see it."""
-    state, blind, since = str(IncidentState.PENDING), False, row.opened_at.timestamp()
-    found: list[Stretch] = []
-    for turn in turns:
-        seen = turn.to_state.removeprefix("verdict ") if turn.to_state.startswith("verdict ") else ""
-        if not seen and turn.to_state not in set(IncidentState):
-            continue
-        at = turn.at.timestamp()
-        found.append(Stretch(state="unknown" if blind else state, start=since, end=at))
-        since, blind = at, seen == Verdict.UNKNOWN
-        state = state if seen else turn.to_state
-    if state != IncidentState.RESOLVED:
-        found.append(Stretch(state="unknown" if blind else state, start=since, end=until))
-    return [one for one in found if one.end > one.start and one.state != IncidentState.RESOLVED]
 
 
 def markers_of(rows: Iterable[Transition], wanted: Range) -> list[dict[str, Any]]:
@@ -240,8 +198,8 @@ def of_incident(row: Incident, wanted: Range, *, now: datetime) -> Chart:
     return Chart(
         start=wanted.start,
         end=wanted.end,
-        line=Line() if of_states else line_of(rule, row.fingerprint, wanted),
-        stretches=stretches_of(row.rule_id, row.fingerprint, wanted, now=now),
+        line=Line() if of_states else line_of(rule, row.fingerprint, wanted, labels=row.series_labels),
+        stretches=stretches_of(row.rule_id, row.fingerprint, wanted.start, wanted.end, now=now),
         markers=markers_of(row.transitions.all(), wanted),
         of_states=of_states,
     )

@@ -64,7 +64,7 @@ def _moment(at: float) -> datetime:
 
 def without(span: Span, gaps: Iterable[Span]) -> list[Span]:
     """What is left of a span, in order."""
-    left = [span]
+    left = [span] if span[0] < span[1] else []
     for began, ended in gaps:
         left = [
             piece

@@ -13,7 +13,7 @@ from django.views.decorators.http import require_GET, require_POST
 
 from dashboard.live import publish
 from dashboard.live.fragments import Context, fragment
-from dashboard.pages import acknowledging, charts, ladder, plans, rows, story
+from dashboard.pages import acknowledging, charts, condition_charts, ladder, plans, rows, story
 from dashboard.pages.answers import conflict, person
 from dashboard.pages.words import expected, span
 from remediation.decide import takeover
@@ -35,6 +35,7 @@ def incident(request: HttpRequest, pk: int) -> HttpResponse:
         "of_states": charts.is_of_alerts(row.rule_version.as_rule()),
         "query": row.rule_version.body.get("query", ""),
         "judged_by": row.rule_version.as_rule(),
+        "conditions": condition_charts.panels_of(row),
         "now": now,
     }
     return render(request, "incident/index.html", context)

@@ -15,6 +15,7 @@ from django.utils import timezone
 from django.views.decorators.http import require_GET
 
 from dashboard.pages import charts, watching
+from dashboard.pages.stretches import stretches_of
 from dashboard.pages.words import expected, number, state_word, tone
 from remediation.models import Rule, SeriesState, Service, Transition
 from remediation.states import IncidentState, RemediationState
@@ -71,8 +72,8 @@ def told(given: Mapping[str, str], state: SeriesState, happened: QuerySet[Transi
     chart = charts.Chart(
         start=wanted.start,
         end=wanted.end,
-        line=charts.Line() if of_states else charts.line_of(state.rule, state.fingerprint, wanted),
-        stretches=charts.stretches_of(state.rule_id, state.fingerprint, wanted, now=now),
+        line=charts.Line() if of_states else charts.line_of(state.rule, state.fingerprint, wanted, labels=state.labels),
+        stretches=stretches_of(state.rule_id, state.fingerprint, wanted.start, wanted.end, now=now),
         markers=charts.markers_of(_events(happened, wanted), wanted),
         of_states=of_states,
     )

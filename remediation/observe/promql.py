@@ -44,7 +44,7 @@ class Selector:
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Token:
+class Token:
     kind: str
     text: str
     start: int
@@ -61,7 +61,7 @@ def reach_s(query: str, *, lookback_s: float) -> float:
     Conservative: a query that looks back in two places counts the sum of its subqueries and offsets. What a recording
     rule behind the query looked back is not seen.
     """
-    tokens = _tokens(query)
+    tokens = tokens_of(query)
     leaves = [lookback_s if item.range_s is None else item.range_s for item in selectors(query)]
     extra = 0.0
     for place, token in enumerate(tokens):
@@ -101,9 +101,9 @@ def recent(query: str, *, stale_after_s: float) -> str:
     Costs the source half of what `fresh` does and lasts longer: a series that has ended is given for stale_after_s
     more. For counting what is well; nothing is concluded from one that is missing. So that one that has ended changes
     no other's value, only one selector with nothing but arithmetic around it is rewritten: a sum is left as it is."""
-    found, tokens = selectors(query), _tokens(query)
+    found, tokens = selectors(query), tokens_of(query)
     called = any(
-        token.kind == "name" and _text(tokens, place + 1).lower() in ("(", "by", "without")
+        token.kind == "name" and text_at(tokens, place + 1).lower() in ("(", "by", "without")
         for place, token in enumerate(tokens)
     )
     if called or len(found) != 1 or found[0].range_s is not None or any(token.text == "[" for token in tokens):
@@ -118,7 +118,7 @@ def recent(query: str, *, stale_after_s: float) -> str:
 def is_whole(query: str) -> bool:
     """Whether the text can stand between brackets without reaching beyond them: they match, and no quote is left."""
     awaited: list[str] = []
-    for token in _tokens(query):
+    for token in tokens_of(query):
         if token.text in _CLOSED_BY:
             awaited.append(_CLOSED_BY[token.text])
         elif token.text in _CLOSED_BY.values() and token.kind == "mark":
@@ -131,21 +131,21 @@ def is_whole(query: str) -> bool:
 
 def selectors(query: str) -> list[Selector]:
     """All vector selectors, in the order of the text."""
-    return list(_selectors(query, _tokens(query)))
+    return list(_selectors(query, tokens_of(query)))
 
 
-def _selectors(query: str, tokens: list[_Token]) -> Iterator[Selector]:
+def _selectors(query: str, tokens: list[Token]) -> Iterator[Selector]:
     place = 0
     while place < len(tokens):
-        token, following = tokens[place], _text(tokens, place + 1)
+        token, following = tokens[place], text_at(tokens, place + 1)
         word = token.text.lower() if token.kind == "name" else ""
         if word in _GROUPING and following == "(":
-            place = _closing(tokens, place + 1, "(", ")")
+            place = closed_at(tokens, place + 1, "(", ")")
         elif token.text == "[":
-            place = _closing(tokens, place, "[", "]")
+            place = closed_at(tokens, place, "[", "]")
         elif token.text == "{" or (word and not _is_word(word, following)):
             last = place if token.text == "{" or following != "{" else place + 1
-            last = _closing(tokens, last, "{", "}") if tokens[last].text == "{" else last
+            last = closed_at(tokens, last, "{", "}") if tokens[last].text == "{" else last
             yield _selector(query, tokens, place, last)
             place = last
         place += 1
@@ -156,14 +156,14 @@ def _is_word(word: str, following: str) -> bool:
     return following == "(" or following.lower() in ("by", "without") or word in _GROUPING | _OTHER_WORDS
 
 
-def _selector(query: str, tokens: list[_Token], first: int, last: int) -> Selector:
+def _selector(query: str, tokens: list[Token], first: int, last: int) -> Selector:
     start, end = tokens[first].start, tokens[last].end
     range_s = None
     after = last + 1
-    if _text(tokens, after) == "[":
+    if text_at(tokens, after) == "[":
         inner = _until(query, tokens[after].start, "]")
         if ":" not in inner:
-            range_s, after = _seconds(inner), _closing(tokens, after, "[", "]") + 1
+            range_s, after = _seconds(inner), closed_at(tokens, after, "[", "]") + 1
     tail = _tail(tokens, after, end)
     called = first >= 2 and tokens[first - 1].text == "(" and tokens[first - 2].kind == "name"
     return Selector(
@@ -171,14 +171,14 @@ def _selector(query: str, tokens: list[_Token], first: int, last: int) -> Select
     )
 
 
-def _tail(tokens: list[_Token], place: int, end: int) -> int:
+def _tail(tokens: list[Token], place: int, end: int) -> int:
     """Where the offset and @ modifiers behind a selector end."""
-    while (word := _text(tokens, place).lower()) in ("offset", "@"):
+    while (word := text_at(tokens, place).lower()) in ("offset", "@"):
         place += 1
-        if _text(tokens, place) in ("-", "+"):
+        if text_at(tokens, place) in ("-", "+"):
             place += 1
-        if word == "@" and _text(tokens, place + 1) == "(":
-            place = _closing(tokens, place + 1, "(", ")")
+        if word == "@" and text_at(tokens, place + 1) == "(":
+            place = closed_at(tokens, place + 1, "(", ")")
         if place >= len(tokens):
             break
         end = tokens[place].end
@@ -186,16 +186,16 @@ def _tail(tokens: list[_Token], place: int, end: int) -> int:
     return end
 
 
-def _tokens(query: str) -> list[_Token]:
-    found = (_Token(kind=match.lastgroup or "", text=match[0], start=match.start()) for match in _TOKEN.finditer(query))
+def tokens_of(query: str) -> list[Token]:
+    found = (Token(kind=match.lastgroup or "", text=match[0], start=match.start()) for match in _TOKEN.finditer(query))
     return [token for token in found if token.kind != "space"]
 
 
-def _text(tokens: list[_Token], place: int) -> str:
+def text_at(tokens: list[Token], place: int) -> str:
     return tokens[place].text if place < len(tokens) else ""
 
 
-def _closing(tokens: list[_Token], place: int, opening: str, closing: str) -> int:
+def closed_at(tokens: list[Token], place: int, opening: str, closing: str) -> int:
     """The place of the mark that closes the one at `place`; the last place where it is missing."""
     depth = 0
     for at in range(place, len(tokens)):

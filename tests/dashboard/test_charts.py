@@ -14,6 +14,7 @@ from django.utils import timezone
 
 from dashboard.pages import charts
 from dashboard.pages.sharing import Shared
+from dashboard.pages.stretches import stretches_of
 from remediation.exceptions import ObserveError
 from remediation.history import History
 from remediation.models import Gap, Incident, Rule, record
@@ -198,7 +199,7 @@ def test_what_nobody_could_see_is_a_stretch_of_its_own() -> None:
     record(row, "verdict unknown", now=at[0])
     record(row, "verdict bad", now=at[1])
     wanted = charts.asked_range({"range": "3600"}, now=timezone.now())
-    found = charts.stretches_of(row.rule_id, row.fingerprint, wanted, now=timezone.now())
+    found = stretches_of(row.rule_id, row.fingerprint, wanted.start, wanted.end, now=timezone.now())
     assert [one.state for one in found] == ["pending", "firing", "unknown", "firing"]
     assert (found[2].start, found[2].end) == (at[0].timestamp(), at[1].timestamp())
 
@@ -208,7 +209,7 @@ def test_earlier_episodes_of_the_series_are_shown_too() -> None:
     factories.an_incident(first.rule, labels={"instance": "a"}, age_s=300)
     factories.an_incident(first.rule, labels={"instance": "another"}, age_s=200)
     wanted = charts.asked_range({"range": "3600"}, now=timezone.now())
-    found = charts.stretches_of(first.rule_id, first.fingerprint, wanted, now=timezone.now())
+    found = stretches_of(first.rule_id, first.fingerprint, wanted.start, wanted.end, now=timezone.now())
     assert [one.state for one in found] == ["pending", "firing", "pending", "firing"]
 
 
@@ -220,7 +221,7 @@ def test_what_nobody_watched_is_neither_well_nor_firing() -> None:
     Gap.objects.create(rule=row.rule, began_at=ago(58), ended_at=ago(55))
     Gap.objects.create(rule=factories.a_rule(None), began_at=ago(10), ended_at=ago(5))
     wanted = charts.asked_range({"range": "3600"}, now=now)
-    found = charts.stretches_of(row.rule_id, row.fingerprint, wanted, now=now)
+    found = stretches_of(row.rule_id, row.fingerprint, wanted.start, wanted.end, now=now)
     assert [one.state for one in found] == ["unwatched", "pending", "firing", "unwatched", "firing"]
     assert found[3].said == "Not watched for 20 min"
     assert (found[2].end, found[4].start) == (found[3].start, found[3].end)

@@ -37,7 +37,13 @@ class Chart {
     return { range: this.range, ...after };
   }
 
+  // What belongs together shows the same range.
   choose(range) {
+    const { group } = this.box.dataset;
+    for (const one of charts) if (one === this || (group && one.box.dataset.group === group)) one.show(range);
+  }
+
+  show(range) {
     this.range = range;
     for (const button of this.panel.querySelectorAll("button[data-range]")) {
       button.setAttribute("aria-pressed", String(button.dataset.range === range));
@@ -58,7 +64,7 @@ class Chart {
     if (this.back) this.back.hidden = true;
     this.zoomed = null;
     this.found = null;
-    this.load();
+    if (this.seen) this.load(); // else when it comes into view
   }
 
   async load(tail = false) {
@@ -81,6 +87,8 @@ class Chart {
 
   take(next) {
     this.sayState(next.state);
+    const said = this.panel.querySelector("[data-chart-said]");
+    if (said) said.textContent = next.said ?? "";
     if (next.error) { if (!this.found?.times.length) this.note(say("no-chart", { why: next.error })); return; }
     if (next.whole === false && this.found) this.merge(next);
     else this.found = next;
@@ -153,12 +161,13 @@ class Chart {
   }
 
   sayState(state) {
-    const place = this.panel.querySelector("[data-chart-state]");
-    if (!state || !place) return;
+    if (!state) return;
     const value = this.panel.querySelector("[data-chart-value]");
     if (value) value.textContent = state.value;
     const band = this.panel.querySelector("[data-chart-expected]");
     if (band) band.textContent = state.expected ? say("expected", { band: state.expected }) : "";
+    const place = this.panel.querySelector("[data-chart-state]");
+    if (!place) return;
     if (place.dataset.chartState === `${state.tone} ${state.word}`) return;
     place.dataset.chartState = `${state.tone} ${state.word}`;
     const badge = place.querySelector(".state");
@@ -224,7 +233,7 @@ if (charts.length) {
   }, 1000);
   // The incident may have changed its state: markers, and the end of the range.
   document.addEventListener("live:shown", (event) => {
-    if (event.target.dataset.live?.startsWith("incident-story")) charts.forEach((chart) => { if (!chart.zoomed) chart.load(true); });
+    if (event.target.dataset.live?.startsWith("incident-story")) charts.forEach((chart) => { if (chart.seen && !chart.zoomed) chart.load(true); });
   });
   const recolour = () => charts.forEach((chart) => chart.redraw());
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", recolour);
