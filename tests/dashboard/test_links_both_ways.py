@@ -31,7 +31,7 @@ def rows() -> list[tuple[Model, str]]:
         (rule.source, "/system/"),
         (service, "/services/web/"),
         (target, "/services/web/"),
-        (rule, "/rules/"),
+        (rule, f"/rules/{rule.pk}/"),
         (playbook, f"/playbooks/{playbook.pk}/"),
         (incident, f"/incidents/{incident.pk}/"),
     ]
