@@ -21,7 +21,7 @@ from remediation.models import Incident, Rule, SeriesState, Service, Transition
 from remediation.models.service import matcher_text
 from remediation.states import IncidentState, Phase, Verdict
 
-PER_PAGE = 20
+PER_PAGE = 10
 CHARTS = 4
 FAR = 10_000
 """Pages: more than any rule has."""
