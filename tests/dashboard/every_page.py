@@ -42,7 +42,8 @@ def fill() -> None:
     """Rows in many states for the pages to show; nothing here depends on the time of day."""
     store = factories.a_service("store", title="A store with a name that is longer than what fits on a card")
     web = factories.a_service("web", depends_on=(store,), team="shop", runbook_url="https://example.org/runbook")
-    rule = factories.a_rule(web, annotations={"summary": "{instance} answers with errors"})
+    slow = {"name": "slow", "query": "latency", "detector": "threshold", "params": {"op": ">", "value": 1}}
+    rule = factories.a_rule(web, annotations={"summary": "{instance} answers with errors"}, conditions=[slow])
     for verdict in ("ok", "bad", "unknown"):
         factories.a_series(rule, {"instance": f"{verdict}:9100"}, verdict=verdict)
     failing = factories.a_rule(store, error="the query was refused")

@@ -9,7 +9,7 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 from pytest_django.live_server_helper import LiveServer
 
-from dashboard.pages import charts
+from dashboard.pages import charts, condition_charts
 from remediation.history import History
 from remediation.models import Incident, Rule
 from tests.dashboard import factories
@@ -138,5 +138,35 @@ def test_the_states_of_an_alert_are_drawn(chromium: Browser, live_server: LiveSe
     page.locator("[data-chart]").focus()
     page.keyboard.press("End")
     expect(page.locator("[data-chart-aloud]")).to_contain_text("Firing")
+    assert complaints == []
+    context.close()
+
+
+def test_the_conditions_of_a_rule_follow_the_range_of_its_chart(
+    chromium: Browser, live_server: LiveServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def history(_rule: Rule, _number: int, *, start: float, end: float, points: int, **_: Any) -> History:
+        times = [start + (end - start) * at / points for at in range(points + 1)]
+        return History(
+            times=times, values=[3.0] * len(times), lower=[None] * len(times), upper=[5.0] * len(times), of=3
+        )
+
+    monkeypatch.setattr(condition_charts, "history_of_condition", history)
+    condition = {"name": HOSTILE, "query": "latency", "detector": "threshold", "params": {"op": ">", "value": 5}}
+    row = an_incident(conditions=[condition])
+    context = signed_in(chromium, live_server)
+    page = context.new_page()
+    complaints, asked = note_complaints(page), asked_by(page)
+    page.goto(f"/incidents/{row.pk}/")
+    panel = page.locator("#conditions")
+    panel.scroll_into_view_if_needed()
+    expect(panel.locator(".u-over")).to_be_visible()
+    expect(panel.locator(".small-head")).to_contain_text("3 expected at most 5", use_inner_text=True)
+    expect(panel).to_contain_text("2 more series belong to it")
+    asked.clear()
+    with page.expect_response(lambda answer: "conditions/2/series.json?range=3600" in answer.url):
+        page.get_by_role("button", name="1 h").click()
+    expect(panel.locator(".u-over")).to_be_visible()
+    assert "range=3600" in asked
     assert complaints == []
     context.close()
