@@ -29,9 +29,11 @@ def validate_labels(labels: Any) -> None:
         raise ValidationError(gettext_lazy('Write an object such as {"team": "shop"}.'))
     for name, value in labels.items():
         if not LABEL_NAME.fullmatch(str(name)):
-            raise ValidationError(f"{name!r} is no label name: letters, digits and underscores, no digit first.")
+            said = gettext_lazy("%(name)s is no label name: letters, digits and underscores, no digit first.")
+            raise ValidationError(said, params={"name": repr(name)})
         if not isinstance(value, str) or "\x00" in value:
-            raise ValidationError(f"The value of label {name!r} must be a text.")
+            said = gettext_lazy("The value of label %(name)s must be a text.")
+            raise ValidationError(said, params={"name": repr(name)})
 
 
 def validate_secret_ref(text: str) -> None:

@@ -16,7 +16,13 @@ from tests.dashboard import unmarked
 SAMPLES = BASE_DIR / "templates" / "styleguide"
 """A page for staff whose words are samples of what is stored."""
 TEMPLATES = sorted(path for path in (BASE_DIR / "templates").rglob("*.html") if path.parent != SAMPLES)
-PYTHON = sorted((BASE_DIR / "dashboard").rglob("*.py"))
+PYTHON = sorted(
+    path
+    for app in ("dashboard", "remediation")
+    for path in (BASE_DIR / app).rglob("*.py")
+    if "migrations" not in path.parts
+)
+SCRIPTS = sorted(path for app in ("dashboard", "remediation") for path in (BASE_DIR / app / "static").rglob("*.js"))
 LANGUAGES = ("zh_Hans",)
 PLACE = re.compile(r"%\(\w+\)[sd]|\{\w*\}|%%|</?\w+[^>]*>")
 
@@ -33,6 +39,11 @@ def test_no_template_says_what_cannot_be_translated(path: Path) -> None:
 @pytest.mark.parametrize("path", PYTHON, ids=name_of)
 def test_no_page_says_what_cannot_be_translated(path: Path) -> None:
     assert list(unmarked.in_python(path.read_text(encoding="utf-8"))) == []
+
+
+@pytest.mark.parametrize("path", SCRIPTS, ids=name_of)
+def test_no_script_says_what_cannot_be_translated(path: Path) -> None:
+    assert list(unmarked.in_script(path.read_text(encoding="utf-8"))) == []
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
@@ -86,10 +97,35 @@ def test_unmarked_texts_of_templates_are_found(text: str, expected: list[str]) -
         ('conflict(request, message="Late" if x else _("Too late"), back="/")', ["'Late' if x else _('Too late')"]),
         ('raise ValidationError("Wrong")', ["'Wrong'"]),
         ('forms.CharField(label="Query", help_text=_("What to ask"))', ["'Query'"]),
+        ('raise Conflict(f"{by} was quicker")', ["f'{by} was quicker'"]),
+        ('raise Conflict(format_lazy(_("{name} was quicker"), name=by))', []),
+        ('raise ConfigurationError("is kept in a row as well")', []),
+        ('error = Refused\nraise error("is no level of messages")', []),
+        ('Doubt(field="query", code="many series", text="Too many", remedy=_("Fewer"))', ["'Too many'"]),
+        ('form.add_error("the field", "Is wrong")', ["'Is wrong'"]),
+        ("format_html('<a class=\"is-wide\" href=\"{}\">{}</a>', page, _('Look'))", []),
+        ("format_html('<a href=\"{}\">Look</a>', page)", ["'<a href=\"{}\">Look</a>'"]),
+        ('yield _warning(9, said, "Add one.")', ["'Add one.'"]),
+        ('context = {"title": f"Restore {n}", "page": "rules"}', ["f'Restore {n}'"]),
+        ('@admin.display(description=_("Noise"))\ndef noise(self, row):\n    return "none"', ["'none'"]),
     ],
 )
 def test_unmarked_texts_of_python_are_found(text: str, expected: list[str]) -> None:
     assert list(unmarked.in_python(text)) == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ('text.textContent = "Not loaded";', ['"Not loaded"']),
+        ("text.textContent = `Condition ${number}`;", ["`Condition ${number}`"]),
+        ("text.textContent = `${number} · ${name}`;", []),
+        ('text.textContent = say("more", { n });', []),
+        ('panel.setAttribute("aria-label", "Preview");', ['"Preview"']),
+    ],
+)
+def test_unmarked_texts_of_scripts_are_found(text: str, expected: list[str]) -> None:
+    assert list(unmarked.in_script(text)) == expected
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""Finds visible texts that nobody marked for translation: in templates, and in the Python that makes pages."""
+"""Finds visible texts that nobody marked for translation: in templates, in scripts, and in the Python behind pages."""
 
 from __future__ import annotations
 
@@ -34,10 +34,26 @@ LITERAL = r"""(?:"(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*')"""
 SAID_BY_FILTER = re.compile(rf"\|(?:default|default_if_none|yesno|pluralize|add):({LITERAL})")
 SAID_BY_TAG = re.compile(rf"^(?:state|when)\s+\S+\s+({LITERAL})")
 WITH = re.compile(rf"\b\w+=({LITERAL})")
-SPOKEN = {"message", "label", "help_text", "empty_label", "verbose_name", "placeholder"}
+SPOKEN = {"message", "label", "help_text", "empty_label", "verbose_name", "placeholder", "remedy"}
 """Keyword arguments that people read."""
-SPEAKERS = {"success", "info", "warning", "error", "PermissionDenied", "ValidationError"}
-"""Functions whose texts people read, as `messages.success(request, …)`."""
+LEVELS = {"success", "info", "warning", "error"}
+SPEAKERS = {
+    *LEVELS,
+    *("PermissionDenied", "ValidationError", "add_error", "format_html"),
+    *("Conflict", "NotAllowed", "Unconfirmed"),  # a page answers with what they say
+    *("Doubt", "Criterion", "Said", "Short"),  # and shows these
+    *("_error", "_warning"),  # system checks
+}
+"""Functions and classes whose texts people read, as `messages.success(request, …)`. Other errors of the loop are kept
+in rows as well, in one language."""
+TEXTS = {"Doubt", "Criterion", "Said", "Short"}
+"""Those whose `text` it is; the other arguments name fields and codes."""
+ARGUMENTS = {"add_error": slice(1, None), "format_html": slice(0, 1)}
+"""Which of their arguments are words, where not all are: the first of `add_error` names a field."""
+MARKUP = re.compile(r"<[^>]*>|\{[^}]*\}")
+TITLED = {"title"}
+"""Keys of a context that a page shows."""
+SCRIPTED = re.compile(r"""(?:textContent\s*=|\.title\s*=|"aria-label",)\s*(`[^`]*`|"[^"]*"|'[^']*')""")
 
 
 class _Page(HTMLParser):
@@ -96,19 +112,47 @@ def _is_address(text: str) -> bool:
 def in_python(text: str) -> Iterator[str]:
     """Plain texts and f-strings where a translated one is expected."""
     for node in ast.walk(ast.parse(text)):
-        if not isinstance(node, ast.Call):
-            continue
-        called = node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
-        spoken = [one.value for one in node.keywords if one.arg in SPOKEN]
-        spoken += node.args if called in SPEAKERS and _speaks(node.func) else []
+        spoken: list[ast.expr] = []
+        if isinstance(node, ast.Dict):
+            spoken = [to for key, to in zip(node.keys, node.values, strict=True) if _is_text(key, TITLED)]
+        elif isinstance(node, ast.Call):
+            spoken = list(_spoken(node))
+        elif isinstance(node, ast.FunctionDef) and any(_displays(one) for one in node.decorator_list):
+            spoken = [one.value for one in ast.walk(node) if isinstance(one, ast.Return) and one.value is not None]
         yield from (ast.unparse(one) for one in spoken if _plain(one))
 
 
+def _spoken(node: ast.Call) -> Iterator[ast.expr]:
+    called = node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
+    wanted = SPOKEN | ({"text"} if called in TEXTS else set())
+    yield from (one.value for one in node.keywords if one.arg in wanted)
+    if called in SPEAKERS and _speaks(node.func):
+        yield from node.args[ARGUMENTS.get(called, slice(None))]
+
+
+def _displays(decorator: ast.expr) -> bool:
+    """A column of the admin: what it returns is shown."""
+    called = decorator.func if isinstance(decorator, ast.Call) else decorator
+    return isinstance(called, ast.Attribute) and called.attr == "display"
+
+
+def _is_text(node: ast.expr | None, known: set[str]) -> bool:
+    return isinstance(node, ast.Constant) and node.value in known
+
+
+def in_script(text: str) -> Iterator[str]:
+    """Words that a script writes into the page itself, instead of taking them from there."""
+    for found in SCRIPTED.findall(text):
+        if says(re.sub(r"\$\{[^}]*\}", HOLE, found[1:-1])):
+            yield found
+
+
 def _speaks(function: ast.expr) -> bool:
-    """`messages.error` speaks to people, `log.error` does not."""
-    return not isinstance(function, ast.Attribute) or (
-        isinstance(function.value, ast.Name) and function.value.id == "messages"
-    )
+    """`messages.error` speaks to people, `log.error` does not; a form's `add_error` does, whoever the form is."""
+    if isinstance(function, ast.Attribute):
+        of_messages = isinstance(function.value, ast.Name) and function.value.id == "messages"
+        return of_messages or function.attr == "add_error"
+    return isinstance(function, ast.Name) and function.id not in LEVELS
 
 
 def _plain(value: ast.expr) -> bool:
@@ -116,4 +160,4 @@ def _plain(value: ast.expr) -> bool:
         return any(isinstance(part, ast.Constant) and says(str(part.value)) for part in value.values)
     if isinstance(value, ast.IfExp):
         return _plain(value.body) or _plain(value.orelse)
-    return isinstance(value, ast.Constant) and isinstance(value.value, str) and says(value.value)
+    return isinstance(value, ast.Constant) and isinstance(value.value, str) and says(MARKUP.sub(HOLE, value.value))
