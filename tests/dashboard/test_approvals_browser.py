@@ -79,12 +79,19 @@ def test_the_small_chart_has_line_and_bound_and_outlives_an_update(chromium: Bro
     context.close()
 
 
-def test_the_time_left_is_seen_each_second_and_said_three_times(chromium: Browser, live_server: LiveServer) -> None:
-    asked(expires_at=timezone.now() + timedelta(seconds=3600))
+PAGES = {"approvals": "/approvals/", "incident": "/incidents/{}/"}
+"""Where something waits for an answer, by a word: the place stands for the incident."""
+
+
+@pytest.mark.parametrize("where", sorted(PAGES))
+def test_the_time_left_is_seen_each_second_and_said_three_times(
+    chromium: Browser, live_server: LiveServer, where: str
+) -> None:
+    row = asked(expires_at=timezone.now() + timedelta(seconds=3600))
     context = signed_in(chromium, live_server)
     page = context.new_page()
     page.clock.install(time=timezone.now())
-    page.goto("/approvals/")
+    page.goto(PAGES[where].format(row.incident_id))
     clock, said = page.get_by_role("timer"), page.locator("#approvals-said")
     assert clock.get_attribute("aria-live") == "off"
     seen = []
@@ -100,11 +107,38 @@ def test_the_time_left_is_seen_each_second_and_said_three_times(chromium: Browse
     context.close()
 
 
-def test_who_is_slower_hears_of_it_while_the_form_is_open(chromium: Browser, live_server: LiveServer) -> None:
+@pytest.mark.parametrize("where", sorted(PAGES))
+def test_who_else_looks_is_named(chromium: Browser, live_server: LiveServer, where: str) -> None:
     row = asked()
     context = signed_in(chromium, live_server)
     page = context.new_page()
-    page.goto("/approvals/")
+    complaints = note_complaints(page)
+    told = {"looking": {str(row.pk): "bob looks at this now"}, "answered": {}}
+    sent: list[str | None] = []
+
+    def answer(route: Route) -> None:
+        sent.append(route.request.post_data)
+        route.fulfill(status=200, content_type="application/json", body=json.dumps(told))
+
+    page.route("**/approvals/looking/", answer)
+    page.goto(PAGES[where].format(row.incident_id))
+    notice = page.locator("[data-looking-at]")
+    expect(notice).to_have_text("bob looks at this now")
+    assert sent[0] == f"pk={row.pk}"
+    told["looking"] = {}
+    expect(notice).to_be_hidden(timeout=15_000)
+    context.close()
+    assert complaints == []
+
+
+@pytest.mark.parametrize("where", sorted(PAGES))
+def test_who_is_slower_hears_of_it_while_the_form_is_open(
+    chromium: Browser, live_server: LiveServer, where: str
+) -> None:
+    row = asked()
+    context = signed_in(chromium, live_server)
+    page = context.new_page()
+    page.goto(PAGES[where].format(row.incident_id))
     page.get_by_text("Reject…").click()
     page.get_by_label("Why not?").fill("because")
     row.approvals.create(
@@ -146,4 +180,18 @@ def test_a_filter_is_one_click_and_has_an_address(chromium: Browser, live_server
     page.get_by_label("Team").select_option("team 1")
     expect(page).to_have_url(re.compile(r"weeks=26&service=&team=team\+1"))
     expect(page.locator("#services-title + table tbody tr")).to_have_count(1)
+    context.close()
+
+
+def test_an_incident_that_comes_to_wait_is_looked_at(chromium: Browser, live_server: LiveServer) -> None:
+    """Its page was open before anything waited there."""
+    row = asked()
+    Remediation.objects.filter(pk=row.pk).update(state="gated")
+    context = signed_in(chromium, live_server)
+    page = context.new_page()
+    page.goto(f"/incidents/{row.incident_id}/")
+    expect(page.get_by_text("Held by guards").first).to_be_visible()
+    with page.expect_request(lambda request: request.url.endswith("/approvals/looking/")) as sent:
+        Remediation.objects.filter(pk=row.pk).update(state="awaiting_approval")
+    assert sent.value.post_data == f"pk={row.pk}"
     context.close()

@@ -1,8 +1,10 @@
-// On the cards of what waits for approval: who else looks, who was quicker, the small chart, and what is said aloud.
+// Where something waits for approval, on its page or on its incident's: who else looks, who was quicker, the small chart
+// (an incident has a large one), and what is said aloud.
 const BEAT_MS = 8000, CHART_MS = 15000, WIDTH = 300, HEIGHT = 56, PAD = 4;
 const THRESHOLDS = [[300, "saidSoon"], [60, "saidClose"], [0, "saidOver"]];
 const said = document.getElementById("approvals-said");
 const charts = new Map(); // plan -> its drawing, which a new piece of the page does not bring along
+const known = new Set(); // plans that were asked about
 let looking = {}, answered = {}, before = Date.now();
 
 const cards = () => document.querySelectorAll("[data-looking]");
@@ -25,6 +27,7 @@ function show() {
 async function beat() {
   const shown = [...cards()].map((card) => ["pk", card.dataset.looking]);
   if (document.hidden || !shown.length) return;
+  for (const [, pk] of shown) known.add(pk);
   const token = document.querySelector('meta[name="csrf"]')?.content ?? "";
   try {
     const answer = await fetch(said.dataset.url, { method: "POST", body: new URLSearchParams(shown), headers: { "X-CSRFToken": token }, redirect: "manual" });
@@ -103,11 +106,11 @@ function loadAll() {
 
 // A new piece of the page has neither the names nor the drawings.
 document.addEventListener("live:shown", (event) => {
-  if (event.target.dataset.live !== "approvals") return;
+  if (!/^(approvals$|incident-repair:)/.test(event.target.dataset.live ?? "")) return;
   show();
   sayTime();
   document.querySelectorAll("[data-spark]").forEach(place);
-  if ([...cards()].some((card) => !charts.has(card.dataset.looking))) { loadAll(); beat(); }
+  if ([...cards()].some((card) => !known.has(card.dataset.looking))) { loadAll(); beat(); }
 });
 document.addEventListener("visibilitychange", () => { beat(); loadAll(); });
 setInterval(beat, BEAT_MS);
