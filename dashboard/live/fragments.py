@@ -26,6 +26,9 @@ KEYS_AT_ONCE = 1000
 KEPT_AT_MOST = 8192
 """Renderings in memory, about a kilobyte each: a card per service and language, and the pieces of the overview."""
 
+LOST_S = 60.0
+"""How long a piece that only notices move may be old, while somebody shows it, when its notice was lost."""
+
 _look: ContextVar[dict[object, Any] | None] = ContextVar("look", default=None)
 
 
@@ -35,7 +38,8 @@ class Fragment:
 
     contexts: what the template needs for each of several arguments, None where there is no such thing (any more).
     topics: what it tells of; `{}` stands for the argument. A notice on one of them renders it again.
-    every_s: its content moves without any state change (values, checks), so it is looked at this often; 0 never.
+    every_s: its content moves without any state change (values, checks), so it is looked at this often; 0: only a
+        notice moves it, and it is looked at once in LOST_S in case one was lost.
     kept: its context is hashable and says everything, so that an equal context is not rendered twice.
     """
 
@@ -45,6 +49,10 @@ class Fragment:
     topics: tuple[str, ...] = ()
     every_s: float = 0
     kept: bool = False
+
+    @property
+    def looked_at_every_s(self) -> float:
+        return self.every_s if self.every_s > 0 else LOST_S
 
     def topics_of(self, argument: str) -> set[str]:
         return {topic.replace("{}", argument) for topic in self.topics}

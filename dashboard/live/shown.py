@@ -67,7 +67,7 @@ class Shown:
         return found
 
     def due(self, now: float) -> list[Place]:
-        """What moves without a notice and was not looked at for its time."""
+        """What was not looked at for its time: it may have moved without a notice, or its notice was lost."""
         return [place for place, kept in self.kept.items() if now - kept.looked_at >= _every_s(place)]
 
     def take(self, asked: Iterable[Place], found: Mapping[Place, Rendered]) -> list[tuple[Place, int]]:
@@ -156,4 +156,4 @@ def encoded(frame: Mapping[str, object]) -> str:
 
 def _every_s(place: Place) -> float:
     kind = kind_of(place[1])
-    return kind.every_s if kind is not None and kind.every_s > 0 else math.inf
+    return math.inf if kind is None else kind.looked_at_every_s

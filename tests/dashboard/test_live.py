@@ -157,6 +157,29 @@ def test_a_notice_that_was_lost_is_found_by_looking(client: Client, monkeypatch:
     run(test)
 
 
+def test_a_piece_that_only_notices_move_is_looked_at_once_in_a_while(
+    client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(hubs, "LOOK_S", 0.05)
+    monkeypatch.setattr(publish, "announce", lambda *_, **__: None)
+    kind = fragments.kind_of("services")
+    assert kind is not None and kind.every_s == 0
+
+    async def test() -> None:
+        socket = browser(client)
+        await socket.connect()
+        await shows(socket, services="")
+        (kept,) = hub.shown.kept.values()
+        await sync_to_async(factories.a_service)("new")
+        kept.looked_at -= fragments.LOST_S / 2
+        assert await socket.hears_nothing(0.3)
+        kept.looked_at -= fragments.LOST_S / 2
+        assert [piece["key"] for piece in (await frame(socket))["fragments"]] == ["services"]
+        await socket.leave()
+
+    run(test)
+
+
 def test_what_nobody_shows_is_not_kept(client: Client) -> None:
     async def test() -> None:
         socket = browser(client)
