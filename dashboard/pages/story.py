@@ -161,7 +161,7 @@ def _event(row: Transition, remediations: Mapping[int, Remediation], rules: Mapp
         title=sentence(row, remediations.get(row.object_id) if row.kind == "remediation" else None),
         text=row.reason,
         actor="" if row.actor == HOMEOSTAT else row.actor,
-        href=f"/incidents/{incident.pk}/" if incident else "",
+        href=f"/incidents/{incident.pk}/" if incident else (f"/rules/{rule.pk}/" if rule else ""),
         subject=incident.title if incident else (f"{rule.name}: {row.reason}" if rule else ""),
     )
 

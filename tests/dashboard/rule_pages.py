@@ -9,8 +9,11 @@ from typing import Any
 from django.test import Client
 from django.utils import timezone
 
+from dashboard import urls
 from dashboard.live import fragments
 from remediation.models import Backtest, Rule
+
+assert urls  # pages register their pieces when they are imported
 
 
 def page(client: Client, rule: Rule, query: str = "") -> str:

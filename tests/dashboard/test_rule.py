@@ -192,7 +192,16 @@ def test_every_place_that_names_a_rule_leads_to_it(viewer: Client) -> None:
     known = {"rule": rule, "playbook": factories.a_playbook(), "position": 1, "verb": "restart", "repairs": 4}
     Problem.objects.create(**known, opened_at=now, last_at=now)
     done = a_backtest(rule)
-    places = ["/rules/", f"/incidents/{row.pk}/", "/services/web/", "/analytics/", "/playbooks/", "/palette/?q=WebErr"]
+    record(rule, "unknown", now=now)
+    places = [
+        "/",
+        "/rules/",
+        f"/incidents/{row.pk}/",
+        "/services/web/",
+        "/analytics/",
+        "/playbooks/",
+        "/palette/?q=WebErr",
+    ]
     places += [f"/rules/{rule.pk}/backtest/", f"/backtests/{done.pk}/"]
     missing = [one for one in places if f'href="/rules/{rule.pk}/"' not in viewer.get(one).content.decode()]
     assert missing == []
