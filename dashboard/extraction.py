@@ -97,17 +97,36 @@ def in_python(text: str) -> Iterator[Message]:
 
 
 def _declared(node: ast.AST) -> Iterator[Message]:
-    """What a plug-in declares: its label, and what people read of its parameters and of the demo's faults."""
+    """What a plug-in declares: its label, when to use it, what people read of its parameters and of the demo's faults,
+    and what its parameters are refused with."""
     texts: list[ast.expr] = []
     if isinstance(node, ast.ClassDef):
-        for one in node.body:
-            if isinstance(one, ast.Assign) and any(isinstance(to, ast.Name) and to.id == "label" for to in one.targets):
-                texts.append(one.value)
+        bases = [ast.unparse(base).rpartition(".")[2] for base in node.bases]
+        texts += _refusals(node) if any(base.endswith("Params") for base in bases) else []
+        labels = [one.value for one in node.body if isinstance(one, ast.Assign) and _names_label(one)]
+        texts += labels
+        if labels and "Guard" not in bases and (about := first_paragraph(ast.get_docstring(node) or "")):
+            yield Message(id=about)
     elif isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in DECLARED:
         texts += [one.value for one in node.keywords if one.arg in DECLARED[node.func.id]]
     for text in texts:
         if isinstance(text, ast.Constant) and isinstance(text.value, str) and text.value:
             yield Message(id=text.value)
+
+
+def _names_label(node: ast.Assign) -> bool:
+    return any(isinstance(to, ast.Name) and to.id == "label" for to in node.targets)
+
+
+def first_paragraph(docstring: str) -> str:
+    """In one line, as it is looked up."""
+    return " ".join(docstring.split("\n\n", maxsplit=1)[0].split())
+
+
+def _refusals(node: ast.ClassDef) -> list[ast.expr]:
+    raised = [one.exc for one in ast.walk(node) if isinstance(one, ast.Raise)]
+    calls = [one for one in raised if isinstance(one, ast.Call) and ast.unparse(one.func) == "ValueError"]
+    return [text for one in calls for text in one.args]
 
 
 def _marked(mark: str, call: ast.Call) -> Iterator[Message]:

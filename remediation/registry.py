@@ -10,9 +10,11 @@ from functools import cache
 from importlib.metadata import entry_points
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from django.utils.translation import gettext
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from remediation.exceptions import ConfigurationError, UnknownPlugin
+from remediation.schema_errors import in_words
 
 if TYPE_CHECKING:
     from remediation.act.base import Verb
@@ -46,15 +48,21 @@ class Plugin:
         try:
             return cls.Params.model_validate(params)
         except ValidationError as error:
+            label = gettext(cls.label)
             wrong = "; ".join(
-                f"{'.'.join(map(str, item['loc'])) or cls.label}: {item['msg']}" for item in error.errors()
+                f"{'.'.join(map(str, item['loc'])) or label}: {in_words(item)}" for item in error.errors()
             )
-            raise ConfigurationError(f"{cls.label}: {wrong}") from error
+            raise ConfigurationError(f"{label}: {wrong}") from error
 
     @classmethod
     def help(cls) -> str:
         """The docstring: when to use it and where it comes from."""
         return inspect.getdoc(cls) or ""
+
+    @classmethod
+    def use(cls) -> str:
+        """When to use it: the docstring's first paragraph, in the reader's language."""
+        return gettext(" ".join(cls.help().split("\n\n")[0].split()))
 
 
 _broken: dict[str, list[str]] = {}

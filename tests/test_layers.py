@@ -12,7 +12,7 @@ STAGES = ("observe", "detect", "decide", "act", "verify")
 
 BASE = {"states", "signals", "conf", "exceptions", "registry"} | {
     *("series", "matchers", "failpoints", "secrets", "doorbell", "texts", "chances", "canonical"),
-    *("redact", "draining", "elapsed"),
+    *("redact", "draining", "elapsed", "schema_errors"),
 }
 """Know nothing of models (doorbell: of nothing but Celery and the transaction)."""
 LOOP = {

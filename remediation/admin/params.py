@@ -20,6 +20,7 @@ from remediation.admin.unfolded import (
     TextareaWidget,
     TextWidget,
 )
+from remediation.schema_errors import in_words
 
 LONG_TEXT = 300
 SCALARS = {"string", "integer", "number", "boolean", "null"}
@@ -197,8 +198,8 @@ def _words(item: Any, *, inside: list[str]) -> str:
         case "string_pattern_mismatch":
             text = gettext("This is not written as it must be.")
         case "value_error":
-            text = str(item["ctx"]["error"])
+            text = in_words(item)
             text = text[:1].upper() + text[1:] + ("" if text.endswith(".") else ".")
         case _:
-            text = f"{item['msg']}."
+            text = f"{in_words(item)}."
     return f"{inside[0]}: {text}" if inside else text

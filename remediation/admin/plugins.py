@@ -60,7 +60,7 @@ class Params:
     def render(self) -> str:
         return render_to_string(
             "admin/remediation/_params.html",
-            {"params": self, "help": self.plugin.help().split("\n\n")[0] if self.plugin else ""},
+            {"params": self, "help": self.plugin.use() if self.plugin else ""},
         )
 
     @property

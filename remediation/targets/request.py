@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Annotated
 from urllib.parse import urlsplit
 
+from django.utils.translation import gettext_noop
 from pydantic import AfterValidator, Field
 
 from remediation.targets.addresses import refuse_forbidden, resolve
@@ -23,9 +24,9 @@ def _whole(url: str) -> str:
     except ValueError:
         usable = False
     if not usable:
-        raise ValueError("the URL needs a host, and a port between 1 and 65535 where it names one")
+        raise ValueError(gettext_noop("the URL needs a host, and a port between 1 and 65535 where it names one"))
     if parts.username is not None:
-        raise ValueError("credentials do not belong into a URL; use a secret reference")
+        raise ValueError(gettext_noop("credentials do not belong into a URL; use a secret reference"))
     return url
 
 

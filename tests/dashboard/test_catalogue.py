@@ -100,6 +100,16 @@ def test_what_python_marks() -> None:
     ]
 
 
+def test_what_a_plugin_declares_is_marked_without_a_word() -> None:
+    text = (
+        'class OneParams(Params):\n    a: int = Field(title="A", description="B", pattern="c")\n'
+        '    def check(self):\n        raise ValueError("d")\n'
+        'class One(Verb):\n    """E\n    f.\n\n    G."""\n    label = "H"\n'
+        'class Other:\n    """I."""\n    def check(self):\n        raise ValueError("j")\n'
+    )
+    assert {one.id for one in in_python(text)} == {"A", "B", "d", "E f.", "H"}
+
+
 def test_marks_that_cannot_work_are_refused() -> None:
     with pytest.raises(Unreadable, match="line 2"):
         list(in_python('from django.utils.translation import gettext as _\n_(f"a {b}")'))
