@@ -58,7 +58,7 @@ def test_series_are_shown_ten_a_page_and_the_address_says_which(viewer: Client) 
 
 
 @pytest.mark.parametrize("why", ["disabled", "error"])
-def test_what_was_judged_before_is_no_verdict_of_now(why: str) -> None:
+def test_what_was_judged_before_is_no_verdict_of_now(viewer: Client, why: str) -> None:
     rule = factories.a_rule(factories.a_service(), error="the source is away" if why == "error" else "")
     Rule.objects.filter(pk=rule.pk).update(enabled=why != "disabled")
     factories.a_series(rule, {"i": "ok"})
@@ -66,6 +66,8 @@ def test_what_was_judged_before_is_no_verdict_of_now(why: str) -> None:
     shown = piece(rule, "series")
     assert "Not judged now." in shown
     assert shown.count("is-unknown") == 3 and "state is-ok" not in shown and "state is-firing" not in shown
+    drawn = page(viewer, rule).split('id="charts"')[1].split("</section>")[0]
+    assert drawn.count("state is-unknown") == 2 and "state is-ok" not in drawn and "state is-firing" not in drawn
     assert text(shown).count("held:") == 1  # what fired is held; that something was well is not
 
 
