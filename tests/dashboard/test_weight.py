@@ -19,7 +19,7 @@ from django.test import AsyncClient, Client, RequestFactory
 
 from dashboard import digest as digests
 from dashboard.packing import pack
-from remediation.models import Incident, Rule, Service
+from remediation.models import Incident, Service
 from tests.dashboard import factories
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -86,7 +86,7 @@ def pages() -> list[str]:
     playbook = factories.a_playbook().pk
     plain = ["/", "/?view=map", "/incidents/?state=all", "/approvals/", "/rules/", "/playbooks/", "/audit/", "/system/"]
     own = [f"/incidents/{some['incident']}/", f"/services/{some['service']}/", f"/playbooks/{playbook}/"]
-    return [*plain, *own, f"/rules/{Rule.objects.latest('pk').pk}/backtest/"]
+    return [*plain, *own, f"/rules/{rule.pk}/", f"/rules/{rule.pk}/backtest/"]
 
 
 def test_every_page_is_light_and_its_files_are_kept_for_ever() -> None:
