@@ -14,7 +14,9 @@ from remediation.targets.base import Attempt, Backend, Call, Effect, Found, Scal
 
 
 class ScaleParams(registry.Params):
-    by: int = Field(default=1, ge=-100, le=100, description="How many members more; fewer when negative.")
+    by: int = Field(
+        default=1, ge=-100, le=100, title="Change by", description="How many members more; fewer when negative."
+    )
     to: int | None = Field(default=None, ge=0, le=1000, description="How many members in all; then `by` is not used.")
     minimum: int | None = Field(default=None, ge=0, le=1000, description="Never fewer than this in this step.")
     maximum: int | None = Field(default=None, ge=0, le=1000, description="Never more than this in this step.")

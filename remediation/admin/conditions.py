@@ -27,19 +27,24 @@ class ConditionForm(forms.Form):
     """A condition without its parameters."""
 
     name = forms.CharField(
+        label=gettext_lazy("Name"),
         required=False,
         max_length=60,
         widget=TextWidget(),
         help_text=gettext_lazy("What the reason of an incident calls it: errors."),
     )
     query = forms.CharField(
+        label=gettext_lazy("Query"),
         required=False,
         widget=TextareaWidget(attrs={"rows": 3, "spellcheck": "false", "class": "font-mono"}),
         help_text=gettext_lazy("Its series belong to those of the rule's query that agree in all labels both have."),
     )
     detector = forms.ChoiceField(required=False)
     remove = forms.BooleanField(
-        required=False, widget=BooleanWidget(), help_text=gettext_lazy("Take this condition away when you save.")
+        label=gettext_lazy("Remove"),
+        required=False,
+        widget=BooleanWidget(),
+        help_text=gettext_lazy("Take this condition away when you save."),
     )
 
     def __init__(self, *args: Any, chosen: str, **kwargs: Any) -> None:
@@ -49,7 +54,8 @@ class ConditionForm(forms.Form):
         if chosen and chosen not in found:
             choices.append((chosen, gettext("%(name)s (not installed)") % {"name": chosen}))
         widget = SelectWidget(attrs={"data-params-url": reverse("admin:remediation_rule_params")})
-        self.fields["detector"] = forms.ChoiceField(required=False, choices=choices, widget=widget)
+        label = gettext("Detector")
+        self.fields["detector"] = forms.ChoiceField(label=label, required=False, choices=choices, widget=widget)
 
 
 class Block:

@@ -87,7 +87,7 @@ def field_for(name: str, info: pydantic.fields.FieldInfo, schema: Mapping[str, A
     """The form field of one parameter. The schema has the last word; this one makes typing easy."""
     kind = _solid(schema)
     options: dict[str, Any] = {
-        "label": gettext_lazy(info.title or _label(name)),
+        "label": gettext_lazy(info.title or label_of(name)),
         "help_text": escape(gettext_lazy(info.description)) if info.description else "",
         "required": info.is_required(),
     }
@@ -184,7 +184,8 @@ def _default(info: pydantic.fields.FieldInfo) -> Any:
     return None if value is PydanticUndefined else pydantic.TypeAdapter(Any).dump_python(value, mode="json")
 
 
-def _label(name: str) -> str:
+def label_of(name: str) -> str:
+    """How a parameter without a title is called, in English, as translations know it."""
     words = [WORDS.get(word, word) for word in name.removesuffix("_s").split("_")]
     text = " ".join(words)
     return text[:1].upper() + text[1:] + (" (s)" if name.endswith("_s") else "")

@@ -25,14 +25,14 @@ OUT_OF_THE_WAY = 10_000
 """Where positions wait while they change places: two steps may not hold one position, not even for a moment."""
 
 STEP_HELP = {
-    "position": "Its place on the ladder: 1 is tried first, the next where that did not help.",
-    "timeout_s": "An effect that takes longer is cut off and counts as unknown until a probe tells.",
-    "max_targets": "An incident that fits more targets is left to a person.",
-    "approvals": "How many distinct people must approve, where the playbook asks.",
-    "approval_ttl_s": "Unanswered for so long it expires, and a person is called.",
-    "budget_window_s": "The time in which the effects below are counted.",
-    "good_samples": "So many good samples in a row, each from after the effect, count as proof.",
-    "verify_within_s": "Without proof within this it did not help, or nobody can tell.",
+    "position": gettext_lazy("Its place on the ladder: 1 is tried first, the next where that did not help."),
+    "timeout_s": gettext_lazy("An effect that takes longer is cut off and counts as unknown until a probe tells."),
+    "max_targets": gettext_lazy("An incident that fits more targets is left to a person."),
+    "approvals": gettext_lazy("How many distinct people must approve, where the playbook asks."),
+    "approval_ttl_s": gettext_lazy("Unanswered for so long it expires, and a person is called."),
+    "budget_window_s": gettext_lazy("The time in which the effects below are counted."),
+    "good_samples": gettext_lazy("So many good samples in a row, each from after the effect, count as proof."),
+    "verify_within_s": gettext_lazy("Without proof within this it did not help, or nobody can tell."),
 }
 """For the fields whose names alone do not say enough. Not in the model: help is no reason for a migration."""
 

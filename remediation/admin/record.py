@@ -19,6 +19,10 @@ class IncidentAdmin(ReadOnlyAdmin):
     list_select_related = ("rule", "service")
     date_hierarchy = "opened_at"
 
+    @admin.display(description=gettext_lazy("title"))
+    def title(self, row: Incident) -> str:
+        return row.title
+
 
 @admin.register(Remediation)
 class RemediationAdmin(ReadOnlyAdmin):

@@ -44,10 +44,8 @@ NAMES = frozenset(
 WORD = re.compile(r"[A-Za-z][A-Za-z_]+")
 AS_WRITTEN = ("/styleguide/", "/first-run/main/", "/first-run/second/")
 """Samples of stored words; and what a source says and the library's rules are called."""
-ENGLISH = ("no samples of this series in the range", "no step was tried yet", "a backtest within 30 days")
-"""What the loop says of itself (docs/known-limits.md)."""
-CHECKS = re.compile(r"^(Step \d+ of .+|Target .+|Choose another verb.+|Open it in the admin.+)$")
-"""System checks, which a terminal shows as well."""
+SENTENCE = re.compile(r"\b[A-Za-z]+(?:,? [A-Za-z]+){2,}")
+"""In the admin, where names of icons are texts and examples stand in helps, only whole sentences tell."""
 LETTERS = re.compile(r"[A-Za-z]{2,}")
 
 
@@ -75,14 +73,17 @@ def _texts(value: Any) -> Iterator[str]:
             yield from _texts(item)
 
 
-def english(text: str, known: list[str]) -> list[str]:
-    """Its words that are neither names nor stored."""
-    if text in ENGLISH or CHECKS.match(text):
-        return []
+def unknown(text: str, known: list[str]) -> str:
+    """Without what is stored."""
     for one in known:
         if one in text:
             text = re.sub(rf"(?<![A-Za-z]){re.escape(one)}(?![A-Za-z])", " ", text)
-    return [word for word in WORD.findall(text) if word not in NAMES]
+    return text
+
+
+def english(text: str, known: list[str]) -> list[str]:
+    """Its words that are neither names nor stored."""
+    return [word for word in WORD.findall(unknown(text, known)) if word not in NAMES]
 
 
 def test_no_page_speaks_english(
@@ -101,6 +102,11 @@ def test_no_page_speaks_english(
         for text in page.evaluate(READ):
             if words := english(text, known):
                 found.setdefault(text[:200], set()).add(f"{address}: {' '.join(words)}")
+    for address in every_page.admin_pages():
+        go(page, address)
+        for text in page.evaluate(READ):
+            if sentence := SENTENCE.search(unknown(text, known)):
+                found.setdefault(text[:200], set()).add(f"{address}: {sentence[0]}")
     context.close()
     assert not found, "\n".join(f"{text} <- {sorted(where)[:3]}" for text, where in found.items())
 

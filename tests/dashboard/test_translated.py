@@ -79,6 +79,7 @@ def keeps(one: Message) -> bool:
         ('{% state "ok" "Met" %}{% state "ok" _("Met") %}', ['"Met"']),
         ('{{ x|default:"none" }}{{ x|default:_("none") }}{{ n|pluralize:"y,ies" }}', ['"none"', '"y,ies"']),
         ("<input placeholder='Why'>", ["placeholder: Why"]),
+        ('{% load i18n %}data-at="{{ at }}" title="{% translate "Why" %}" alt="Because"', ["alt: Because"]),
         ('{% include "a.html" with name="by itself" tone="ok" %}', ['"by itself"']),
     ],
 )

@@ -29,6 +29,8 @@ NAMES = {
 SILENT_TEXTS = {"light dark", "locked", 'severity="critical", service=~"cart|pay"'}
 """No person reads these, or they are an example of a syntax."""
 WORD = re.compile(r"[A-Za-z]{2,}")
+ATTRIBUTES_ONLY = re.compile(r"""(?:\s|\{%[^%]*%\})*[\w-]+=["']""")
+"""How a piece begins that stands inside a tag of another template."""
 HOLE = "\x00"
 LITERAL = r"""(?:"(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*')"""
 SAID_BY_FILTER = re.compile(rf"\|(?:default|default_if_none|yesno|pluralize|add):({LITERAL})")
@@ -82,6 +84,8 @@ def says(text: str) -> bool:
 def in_template(text: str) -> Iterator[str]:
     """Texts of nodes and attributes, and literal arguments of tags and filters that people get to read."""
     page, block = _Page(), ""
+    inside_a_tag = bool(ATTRIBUTES_ONLY.match(text))
+    page.feed("<i " if inside_a_tag else "")
     for token in DebugLexer(text).tokenize():
         name = token.contents.split()[0] if token.token_type == TokenType.BLOCK and token.contents else ""
         if block:
@@ -94,6 +98,7 @@ def in_template(text: str) -> Iterator[str]:
         elif token.token_type in (TokenType.VAR, TokenType.BLOCK):
             page.feed(HOLE if token.token_type == TokenType.VAR else "")
             yield from _arguments(token, name)
+    page.feed(">" if inside_a_tag else "")
     page.close()
     yield from page.found
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from argparse import ArgumentParser
+from collections.abc import Iterator
 from typing import Any
 
 from django.apps import apps
@@ -11,6 +12,8 @@ from django.core.management.base import BaseCommand
 from dashboard.catalogue import PLURAL_FORMS
 from dashboard.extraction import brought_up_to_date, save
 from dashboard.home import BASE_DIR
+from remediation import registry
+from remediation.admin.params import label_of
 from remediation.models import names
 
 SOURCES = {"dashboard": ("dashboard", "templates", "deploy/demo"), "remediation": ("remediation",)}
@@ -18,10 +21,18 @@ SOURCES = {"dashboard": ("dashboard", "templates", "deploy/demo"), "remediation"
 
 
 def derived(app: str) -> list[str]:
-    """Names that follow from code and are written nowhere: those of models and their fields, and of states."""
+    """Names that follow from code and are written nowhere: those of models and their fields, of states, and of our
+    plug-ins' parameters."""
     if app != "remediation":
         return []
-    return list(dict.fromkeys([*names.named(apps.get_app_config(app)), *names.of_states()]))
+    return list(dict.fromkeys([*names.named(apps.get_app_config(app)), *names.of_states(), *_parameters()]))
+
+
+def _parameters() -> Iterator[str]:
+    for found in (registry.detectors(), registry.backends(), registry.verbs()):
+        for plugin in found.values():
+            if type(plugin).__module__.startswith("remediation."):
+                yield from (label_of(name) for name, info in plugin.Params.model_fields.items() if not info.title)
 
 
 class Command(BaseCommand):
