@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from dashboard.live.publish import Notice
-from dashboard.pages.health import owner_of
+from dashboard.pages.owners import owner_of
 from remediation.models import Rule, SeriesState, Service
 
 SERIES_LOOKED_AT = 500

@@ -6,7 +6,6 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from functools import lru_cache
 from typing import Any
 
 from django.db.models import Q
@@ -16,10 +15,10 @@ from django.utils.translation import ngettext
 
 from dashboard.live.fragments import once
 from dashboard.pages import chrome
+from dashboard.pages.owners import owner_of
 from dashboard.pages.words import verb_word
-from remediation import matchers
-from remediation.exceptions import MatcherError
 from remediation.models import Incident, Remediation, Rule, SeriesState, Service
+from remediation.models.gap import LATE_S, late_after
 from remediation.models.prepared import Prepared
 from remediation.models.service import matcher_text
 from remediation.states import REMEDIATION_LIVE, IncidentState, RemediationState, Severity, Verdict
@@ -38,8 +37,6 @@ AT_WORK = frozenset(
     }
 )
 SERIES_LIMIT = 5000
-LATE_S = 30
-"""Grace beyond three intervals until a rule that is not evaluated makes its service unknown."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -148,7 +145,7 @@ def _needs(names: Mapping[int, str]) -> dict[int, tuple[int, ...]]:
     return {one: tuple(sorted(others, key=names.__getitem__)) for one, others in needs.items()}
 
 
-RULE = ("service_id", "name", "interval_s", "status__evaluated_at", "status__error")
+RULE = ("pk", "service_id", "name", "interval_s", "status__evaluated_at", "status__error")
 SERIES = ("rule_id", "rule__name", "rule__service_id", "labels", "verdict", "reason", "verdict_since")
 INCIDENT = ("service_id", "state", "severity", "needs_person", "rule__name", "annotations", "labels", "value")
 
@@ -202,15 +199,20 @@ def _add_rules(signs: dict[int, Signs], now: datetime) -> None:
     for pk, service_id in _owned.all():
         if service_id in signs:
             signs[service_id].rules.add(pk)
-    for service_id, name, interval_s, evaluated_at, error in _unsure.all(lately=now - timedelta(seconds=LATE_S)):
-        if service_id in signs and (reason := _blind(name, interval_s, evaluated_at, error or "", now)):
-            signs[service_id].lose(reason, evaluated_at.timestamp() if evaluated_at else 0)
+    lost: dict[int, tuple[str, float]] = {}
+    for pk, service_id, name, interval_s, evaluated_at, error in _unsure.all(lately=now - timedelta(seconds=LATE_S)):
+        if reason := _blind(name, interval_s, evaluated_at, error or "", now):
+            lost[pk] = (reason, evaluated_at.timestamp() if evaluated_at else 0)
+            if service_id in signs:
+                signs[service_id].lose(*lost[pk])
     loose = dict(_loose.all())
     services = tuple((pk, matcher_text(name, own)) for pk, name, own in _matchers.all()) if loose else ()
     for pk, name, service_id, labels, verdict, reason, since in _states.all():
         owner = service_id or owner_of(tuple(sorted({**labels, **loose.get(pk, {})}.items())), services)
         if owner not in signs:
             continue
+        if pk in lost and pk not in signs[owner].rules:  # a rule that belongs to no service is lost to each it watches
+            signs[owner].lose(*lost[pk])
         signs[owner].rules.add(pk)
         if verdict == Verdict.UNKNOWN:
             signs[owner].lose(f"{name}: {reason or _('no usable sample')}", since)
@@ -228,22 +230,9 @@ def _blind(name: str, interval_s: float, evaluated_at: datetime | None, error: s
         return f"{name}: {error}"
     if evaluated_at is None:
         return _("%(rule)s has not been evaluated yet") % {"rule": name}
-    if evaluated_at >= now - timedelta(seconds=3 * interval_s + LATE_S):
+    if now - evaluated_at <= late_after(interval_s):
         return ""
     return _("%(rule)s has not been evaluated since %(time)s UTC") % {"rule": name, "time": f"{evaluated_at:%H:%M:%S}"}
-
-
-@lru_cache(maxsize=20000)
-def owner_of(labels: tuple[tuple[str, str], ...], services: tuple[tuple[int, str], ...]) -> int | None:
-    """The first service whose matchers fit, as the loop assigns incidents."""
-    found = dict(labels)
-    for service_id, text in services:
-        try:
-            if matchers.matches(text, found):
-                return service_id
-        except MatcherError:
-            continue
-    return None
 
 
 def _health(

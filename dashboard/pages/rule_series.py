@@ -16,6 +16,7 @@ from django.utils import timezone
 from django.views.decorators.http import require_GET
 
 from dashboard.pages import charts, health, service_charts
+from dashboard.pages.owners import owner_of
 from dashboard.pages.words import expected, state_word, tone
 from remediation.models import Incident, Rule, SeriesState, Service, Transition
 from remediation.models.service import matcher_text
@@ -108,7 +109,7 @@ def _owners(rule: Rule, states: Sequence[SeriesState]) -> dict[str, tuple[str, s
     rows = list(Service.objects.order_by("name").values_list("pk", "name", "title", "matchers"))
     known = tuple((pk, matcher_text(name, own)) for pk, name, _title, own in rows)
     words = {pk: (name, title or name) for pk, name, title, _own in rows}
-    found = {one.fingerprint: health.owner_of(_labels(rule, one), known) for one in states}
+    found = {one.fingerprint: owner_of(_labels(rule, one), known) for one in states}
     return {name: words[pk] for name, pk in found.items() if pk is not None}
 
 

@@ -6,7 +6,8 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from dashboard.pages import by_itself, health, rule_series
+from dashboard.pages import by_itself, rule_series
+from dashboard.pages.owners import owner_of
 from dashboard.pages.words import verb_word
 from remediation.models import Playbook, Rule, Service
 from remediation.models.service import matcher_text
@@ -63,7 +64,7 @@ def _labels(rule: Rule, labels: dict[str, str], services: list[tuple[int, str, s
     owner = rule.service_id
     if owner is None:
         known = tuple((pk, matchers) for pk, _name, _team, matchers in services)
-        owner = health.owner_of(tuple(sorted({**labels, **rule.labels}.items())), known)
+        owner = owner_of(tuple(sorted({**labels, **rule.labels}.items())), known)
     name, team = next(((name, team) for pk, name, team, _own in services if pk == owner), ("", ""))
     return by_itself.labels_of(rule, labels, service=name, team=team)
 

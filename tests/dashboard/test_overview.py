@@ -199,6 +199,22 @@ def test_when_homeostat_did_not_look_nothing_is_ok() -> None:
     assert set(bars(service)[-6:]) == {"unwatched"}
 
 
+def test_a_rule_of_no_service_that_is_late_is_missed_by_those_it_watches() -> None:
+    web, other = factories.a_service("web"), factories.a_service("other")
+    old(factories.a_rule(other))
+    loose = old(factories.a_rule(None, "Loose"))
+    for instance in ("a", "b"):
+        factories.a_series(loose, {"service": "web", "instance": instance})
+    late = timezone.now() - timedelta(minutes=20)
+    RuleStatus.objects.filter(rule=loose).update(evaluated_at=late)
+    seen = {one.id: one for one in health.survey(now=timezone.now())}
+    assert seen[web.pk].state == "unknown"
+    assert seen[web.pk].because == f"Loose has not been evaluated since {late:%H:%M:%S} UTC"
+    assert seen[other.pk].state == "ok"
+    assert set(bars(web)[-6:]) == {"unwatched"}
+    assert set(bars(other)) == {"ok"}
+
+
 def test_what_fired_before_and_after_is_not_known_to_have_fired_meanwhile() -> None:
     service = factories.a_service("web")
     rule = old(factories.a_rule(service))
