@@ -73,8 +73,8 @@ def test_parameters_are_said_in_words() -> None:
     rule = factories.a_rule(None, params={"op": ">", "value": 3.0, "gone": True})
     (own,) = rule_asks.conditions(rule)
     assert own.given == [("Bad when the value is", ">"), ("Limit", "3"), ("gone", "yes")]
-    assert ("Memory (seconds)", "3600") in own.usual
-    assert "Clear at" not in dict(own.usual)  # nobody set it, and it has no usual value
+    # Without those that are given, and "Clear at", which has no usual value.
+    assert own.usual == [("Memory (seconds)", "3600"), ("Step (seconds)", "15")]
 
 
 def test_every_condition_has_its_detector_and_parameters() -> None:
