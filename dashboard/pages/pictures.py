@@ -53,7 +53,7 @@ def _scene(request: HttpRequest, pk: int, number: int) -> Scene:
     asked = request.GET if "range" in request.GET or "start" in request.GET else {"range": "incident"}
     wanted = charts.asked_range(asked, now=now, incident=row)
     about = " · ".join(part for part in (str(row.service or ""), row.reason) if part)
-    if number > 1:
+    if number != 1:
         panel = condition_charts.panel_of(row, number)
         chart, about = condition_charts.chart_of(row, panel, wanted, now=now), f"{panel.name} · {about}"
     else:
