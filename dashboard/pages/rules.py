@@ -162,9 +162,10 @@ def _ordered(found: QuerySet[Rule], state: str, now: datetime) -> list[RuleRow]:
 
 def standing(rule: Rule, now: datetime) -> RuleRow:
     """One rule as its line in the list."""
-    opened = Incident.objects.filter(rule=rule).exclude(state=IncidentState.RESOLVED).values_list("state", flat=True)
-    states = list(opened)
-    return _row(rule, states.count(IncidentState.FIRING), states.count(IncidentState.PENDING), now)
+    firing, pending = Q(state=IncidentState.FIRING), Q(state=IncidentState.PENDING)
+    opened = Incident.objects.filter(firing | pending, rule=rule).order_by()
+    counts = opened.aggregate(f=Count("pk", firing), p=Count("pk", pending))
+    return _row(rule, counts["f"], counts["p"], now)
 
 
 def _urgency(row: RuleRow) -> tuple[int, str]:
