@@ -64,7 +64,7 @@ def address(row: Incident, number: int, file: str = "series.json?range=incident"
 def test_the_page_has_a_frame_for_each_further_condition(viewer: Client) -> None:
     row = an_incident(SLOW, QUEUE, ALERT, need="2")
     shown = viewer.get(f"/incidents/{row.pk}/").content.decode()
-    found = re.findall(r'data-url="([^"]*)"', shown)
+    found = re.findall(r'data-url="([^"]*json)"', shown)
     assert found == [f"/incidents/{row.pk}/series.json", *(address(row, at, "series.json") for at in (2, 3))]
     section = shown[shown.index('id="conditions"') :]
     assert "2 of 4 must be bad" in section
