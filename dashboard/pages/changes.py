@@ -8,7 +8,7 @@ from typing import Any
 
 from django.utils.translation import gettext as _
 
-from dashboard.pages.words import NOTHING, state_word
+from dashboard.pages.words import NOTHING, fact_word
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,7 +62,8 @@ def _leaves(facts: Mapping[str, Any], above: tuple[str, ...] = ()) -> Iterator[t
 
 def _name(path: tuple[str, ...]) -> str:
     """The first as a word; below it are names of members, which stay as they are written."""
-    return " · ".join([state_word(path[0]), *path[1:]])
+    first = fact_word(path[0])
+    return " · ".join([first[:1].upper() + first[1:], *path[1:]])
 
 
 def said(value: Any) -> str:
@@ -72,4 +73,4 @@ def said(value: Any) -> str:
         return _("yes") if value else _("no")
     if isinstance(value, list | tuple):
         return ", ".join(said(item) for item in value) or NOTHING
-    return str(value) or NOTHING
+    return _("a new one") if value == "a new one" else str(value) or NOTHING

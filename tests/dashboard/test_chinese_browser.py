@@ -37,7 +37,7 @@ NAMES = frozenset(
     """Homeostat Prometheus Thanos Mimir VictoriaMetrics PromQL PostgreSQL Redis HAProxy HTTP JSON SVG PNG Markdown
     JavaScript UTC TLS URL SLO EWMA Python ID PID Wilson Newcombe Ctrl Shift Esc Enter admin operator approver viewer
     worker web beat websocket lines GMT GET POST env NAME file path node_exporter blackbox_exporter HTML Bearer MB
-    SIGKILL SIGSTOP app payments store django celery channels redis prometheus api client uvicorn State http severity
+    SIGKILL SIGSTOP app payments store django celery channels redis prometheus api client uvicorn http severity
     Pid critical service cart pay""".split()  # noqa: SIM905 - a list of fifty would fill the screen
 )
 """What is called the same in every language: products, formats, keys, roles."""
