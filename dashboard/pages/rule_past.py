@@ -40,19 +40,13 @@ def lines(rule: Rule) -> list[Line]:
     """The newest first."""
     versions = list(rule.versions.all()[:VERSIONS])
     happened = list(Transition.objects.filter(kind="rule", object_id=rule.pk).order_by("-pk")[:SHOWN])
-    found = [*_versions(versions), *(_event(one) for one in happened)]
+    pairs = zip(versions, [*versions[1:], None], strict=True)  # the oldest that was read is too old to be shown
+    found = [*(_version(row, before) for row, before in pairs), *map(_event, happened)]
     found.sort(key=lambda line: (line.at, line.version), reverse=True)
     return found[:SHOWN]
 
 
-def _versions(rows: Sequence[RuleVersion]) -> list[Line]:
-    """The oldest that was read is there to say what the one after it changed, unless it is the first of all."""
-    pairs = zip(rows, [*rows[1:], None], strict=True)
-    shown = [(row, before) for row, before in pairs if before is not None or row.number == 1 or len(rows) < VERSIONS]
-    return [_version(row, before, newest=row is rows[0]) for row, before in shown]
-
-
-def _version(row: RuleVersion, before: RuleVersion | None, *, newest: bool) -> Line:
+def _version(row: RuleVersion, before: RuleVersion | None) -> Line:
     changed = differences(before.body, row.body) if before is not None else []
     return Line(
         at=row.at,
@@ -60,8 +54,8 @@ def _version(row: RuleVersion, before: RuleVersion | None, *, newest: bool) -> L
         title="",
         by=row.author,
         version=row.number,
-        first=before is None,
-        newest=newest,
+        first=row.number == 1,
+        newest=row.number == row.rule.version,
         changed=changed[:CHANGES],
         more=max(0, len(changed) - CHANGES),
     )
