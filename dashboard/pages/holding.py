@@ -1,4 +1,4 @@
-"""What holds automation: freezes, storms, breakers, maintenance and targets that are switched off; part of System."""
+"""What holds automation: freezes, storms, people, breakers, maintenance, targets that are off; part of System."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 from django.contrib import messages
 from django.contrib.auth.decorators import permission_required
 from django.core.exceptions import BadRequest
+from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404
 from django.urls import reverse
@@ -23,11 +24,12 @@ from remediation import conf
 from remediation.decide import automation, windows
 from remediation.decide import no_storm as word
 from remediation.exceptions import ConfigurationError, Conflict
-from remediation.models import Breaker, Freeze, MaintenanceWindow, Source, Storm, Target
+from remediation.models import Breaker, Freeze, Incident, MaintenanceWindow, Source, Storm, Target
+from remediation.states import IncidentState
 
 SHOWN = 100
 REASON_LENGTH = 500
-TOPICS = ("freeze", "storm", "breaker", "maintenance", "target", "catalogue")
+TOPICS = ("freeze", "incident", "storm", "breaker", "maintenance", "target", "catalogue")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,6 +51,7 @@ def holding(_: str) -> Context:
     coming = [(view.next.start, view.window.pk, view) for view in views if view.next]
     return {
         "freezes": list(Freeze.active(now=now, anywhere=True).select_related("service").order_by("at")[:SHOWN]),
+        "taken": list(_taken(now)),
         "storms": [(storm, storm.dismissed(now), storm.dismissed_until()) for storm in _storms()],
         "lengths": [(length, span(length)) for length in word.LENGTHS_S],
         "breakers": [(row, row.changed_at + rest) for row in breakers.order_by("changed_at")[:SHOWN]],
@@ -56,6 +59,12 @@ def holding(_: str) -> Context:
         "coming": [view for _, _, view in sorted(coming, key=lambda one: one[:2])[:5]],
         "targets": list(Target.objects.exclude(automation_off="").select_related("service")[:SHOWN]),
     }
+
+
+def _taken(now: datetime) -> QuerySet[Incident]:
+    """What people repair by hand: each holds automation on the whole service."""
+    rows = Incident.objects.filter(taken_until__gt=now, service__isnull=False).exclude(state=IncidentState.RESOLVED)
+    return rows.exclude(taken_by=None).select_related("service", "taken_by", "rule").order_by("taken_until")[:SHOWN]
 
 
 def _storms() -> list[Storm]:

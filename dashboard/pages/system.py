@@ -3,20 +3,25 @@
 from __future__ import annotations
 
 import platform
+import tomllib
+from collections.abc import Mapping
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 
+from django.conf import settings
 from django.core import checks
 from django.db import connection
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.utils import timezone
-from django.utils.translation import gettext_noop
+from django.utils.translation import gettext, gettext_noop
 
 from dashboard.live.fragments import Context, fragment
-from dashboard.pages import chrome
+from dashboard.pages import chrome, queues  # noqa: F401 - its piece stands on this page
 from remediation.models import Heartbeat, RuleStatus, Source
 
+SAID = {"rung": gettext_noop("work found"), "not_well": gettext_noop("series not well"), "rules": gettext_noop("rules")}
+"""Numbers in the details of heartbeats, in words."""
 PACKAGES = ("django", "celery", "channels", "channels-redis", "prometheus-api-client", "redis", "uvicorn")
 
 
@@ -38,7 +43,16 @@ def failing(_: str) -> Context:
 @fragment("heartbeats", "system/_heartbeats.html", every_s=5)
 def heartbeats(_: str) -> Context:
     now = timezone.now()
-    return {"beats": [(row, chrome.is_stalled(row, now)) for row in Heartbeat.objects.order_by("stage")]}
+    rows = Heartbeat.objects.order_by("stage")
+    return {"beats": [(row, chrome.is_stalled(row, now), _told(row.detail)) for row in rows]}
+
+
+def _told(detail: Mapping[str, object]) -> dict[str, object]:
+    """What a stage says of itself; of numbers by source their sum, as sources have a panel of their own."""
+    return {
+        gettext(SAID[name]) if name in SAID else name: sum(value.values()) if isinstance(value, Mapping) else value
+        for name, value in detail.items()
+    }
 
 
 @fragment("checks", "system/_checks.html", topics=("catalogue",), every_s=5)
@@ -52,9 +66,19 @@ def failed_checks(_: str) -> Context:
     }
 
 
+def _own_version() -> str:
+    """As the project says it; it runs from its folder, so no package knows."""
+    try:
+        project = tomllib.loads((settings.BASE_DIR / "pyproject.toml").read_text())["project"]
+    except (OSError, KeyError, ValueError):
+        return ""
+    return str(project["version"])
+
+
 @cache
 def _versions() -> list[tuple[str, str]]:
-    found = [("Python", platform.python_version()), (gettext_noop("Database"), connection.vendor)]
+    found = [("Homeostat", _own_version()), ("Python", platform.python_version())]
+    found.append((gettext_noop("Database"), connection.vendor))
     for name in PACKAGES:
         try:
             found.append((name, version(name)))

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from django.test import Client
 
-from remediation.models import Breaker, MaintenanceWindow, Storm, Target, Transition
+from remediation.models import Breaker, Incident, MaintenanceWindow, Storm, Target, Transition
 from tests.dashboard import factories
 
 pytestmark = pytest.mark.django_db
@@ -36,6 +36,20 @@ def viewer(client: Client) -> Client:
 def test_nothing_holds_and_it_says_so(viewer: Client) -> None:
     assert "Nothing: inside the limits" in shown(viewer)
     assert "What holds automation" in viewer.get("/system/").content.decode()
+
+
+def test_who_repairs_by_hand_holds_the_service(viewer: Client) -> None:
+    service = factories.a_service("cart")
+    user = factories.a_user("operator", "olga")
+    now = datetime.now(UTC)
+    held = {"taken_by": user, "taken_until": now + timedelta(minutes=20)}
+    factories.an_incident(factories.a_rule(service), **held)
+    html = shown(viewer)
+    assert "Nothing: inside the limits" not in html
+    assert "olga is on it" in html
+    assert 'href="/services/cart/"' in html
+    Incident.objects.update(taken_until=now - timedelta(seconds=1))
+    assert "Nothing: inside the limits" in shown(viewer)
 
 
 def test_everything_that_holds_is_named_with_its_reason(viewer: Client, target: Target) -> None:
