@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 import tempfile
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from functools import cache
 
 import redis
@@ -19,9 +19,6 @@ from django.views.decorators.http import require_safe
 
 from remediation import conf
 from remediation.models import Heartbeat
-
-GRACE_S = 5.0
-"""A stage that beats every second is not stalled because one beat came late."""
 
 
 class NotReady(Exception):
@@ -53,12 +50,7 @@ def ready(request: HttpRequest) -> HttpResponse:
 
 def stalled(*, now: datetime) -> list[str]:
     """The stages whose sign of life is overdue."""
-    beats = Heartbeat.objects.filter(every_s__gt=0)
-    return sorted(beat.stage for beat in beats if now - beat.at > _allowance(beat))
-
-
-def _allowance(beat: Heartbeat) -> timedelta:
-    return timedelta(seconds=max(GRACE_S, beat.every_s * conf.STALL_INTERVALS))
+    return [beat.stage for beat in Heartbeat.objects.order_by("stage") if beat.is_stalled(now)]
 
 
 def _database() -> None:

@@ -3,20 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from django.db.models import Count, Exists, OuterRef, Q
 from django.utils import timezone
 
 from dashboard.live.fragments import Context, fragment, once
-from remediation import conf
 from remediation.models import Freeze, Heartbeat, Incident, Remediation
 from remediation.models.prepared import Prepared, PreparedTally
 from remediation.states import IncidentState, RemediationState
-
-GRACE_S = 3
-"""A heartbeat is written at the end of some work: this much later than expected is still alive."""
-
 
 _asks = Prepared(
     lambda _: (
@@ -81,7 +76,7 @@ def stalled(now: datetime) -> list[Heartbeat]:
 
 
 def is_stalled(row: Heartbeat, now: datetime) -> bool:
-    return row.every_s > 0 and now - row.at > timedelta(seconds=conf.STALL_INTERVALS * row.every_s + GRACE_S)
+    return row.is_stalled(now)
 
 
 @fragment("automation", "_automation.html", topics=("freeze",), every_s=5)

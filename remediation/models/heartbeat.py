@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from django.db import models
 from django.utils.translation import gettext_lazy
+
+from remediation import conf
+
+GRACE_S = 3
+"""A sign is written at the end of some work: this much later than expected is still alive."""
 
 
 class Heartbeat(models.Model):
@@ -16,6 +21,11 @@ class Heartbeat(models.Model):
 
     def __str__(self) -> str:
         return self.stage
+
+    def is_stalled(self, now: datetime) -> bool:
+        """Whether its sign of life is overdue; never of a stage that works on demand."""
+        late = timedelta(seconds=conf.STALL_INTERVALS * self.every_s + GRACE_S)
+        return self.every_s > 0 and now - self.at > late
 
     @classmethod
     def beat(cls, stage: str, *, now: datetime, every_s: float = 0, detail: dict[str, object] | None = None) -> None:

@@ -9,6 +9,7 @@ from django.db import OperationalError
 from django.test import Client
 
 from dashboard.api import health
+from dashboard.pages import chrome
 from remediation import conf
 from remediation.models import Heartbeat
 
@@ -70,8 +71,9 @@ def test_not_ready_when_a_stage_is_stalled(client: Client) -> None:
 
 
 @pytest.mark.parametrize(
-    ("every_s", "age_s", "late"), [(0, 9999, False), (1, 4, False), (1, 6, True), (10, 19, False), (10, 21, True)]
+    ("every_s", "age_s", "late"), [(0, 9999, False), (1, 4, False), (1, 6, True), (10, 22, False), (10, 24, True)]
 )
 def test_stalled_after_two_intervals_and_some_grace(every_s: float, age_s: float, late: bool) -> None:
     Heartbeat.beat("stage", now=NOW - timedelta(seconds=age_s), every_s=every_s)
     assert health.stalled(now=NOW) == (["stage"] if late else [])
+    assert [row.stage for row in chrome.stalled(NOW)] == health.stalled(now=NOW)  # the banner says the same
