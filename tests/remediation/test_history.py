@@ -7,8 +7,9 @@ from typing import Any
 import numpy as np
 import pytest
 
+from remediation.detect.base import Band
 from remediation.exceptions import ConfigurationError
-from remediation.history import NO_SAMPLES, NO_VALUES, history, history_of_condition
+from remediation.history import NO_SAMPLES, NO_VALUES, _furthest, history, history_of_condition
 from remediation.models import Rule
 from remediation.observe import window
 from remediation.observe.base import Question
@@ -81,6 +82,13 @@ def test_of_a_condition_s_series_the_one_furthest_out_is_drawn(rule: Rule, asked
     assert asked[0].query == "errors"
     assert history_of_condition(rule, 2, labels={"i": "c"}, **RANGE).values == [0, 0, 0, 0, 8]
     assert history_of_condition(rule, 1, labels=A, **RANGE).values == [1, 1, 0, 1, 1]
+
+
+def test_too_low_is_as_far_out_as_too_high() -> None:
+    values, shown = np.array([[5.0, 6.0], [1.0, np.nan], [np.nan, np.nan], [11.0, 5.0]]), np.array([True, True])
+    band = Band(lower=np.full(values.shape, 4.0), upper=np.full(values.shape, 9.0))
+    assert _furthest(values, band, shown) == 1
+    assert _furthest(-values[1:3], Band(lower=-values[1:3], upper=-values[1:3]), shown) == 0
 
 
 def test_alerts_have_no_values(rule: Rule, asked: list[Question]) -> None:

@@ -36,15 +36,12 @@ ONE = '{instance="a:1",job="api"}'
         ("a / b > bool 2", f"a{ONE} / b{ONE} > bool 2"),
         ("a @ end() unless b", f"a{ONE} @ end() unless b{ONE}"),
         ("max_over_time(rate(a[1m])[10m:30s])", f"max_over_time(rate(a{ONE}[1m])[10m:30s])"),
-        ("sum by (job) (up)", 'sum by (job) (up{job="api"})'),
-        ("sum(up) by (job, zone)", 'sum(up{job="api",zone=""}) by (job, zone)'),
-        ("sum(a) by (job) / sum by (zone) (b)", 'sum(a{job="api"}) by (job) / sum by (zone) (b{zone=""})'),
-        ("max by (job) (sum by (job, zone) (up))", 'max by (job) (sum by (job, zone) (up{job="api"}))'),
-        ("max by (job, zone) (sum by (job) (up))", 'max by (job, zone) (sum by (job) (up{job="api"}))'),
-        ("quantile by (job) (0.9, up)", 'quantile by (job) (0.9, up{job="api"})'),
+        ("sum by (instance, job) (up)", f"sum by (instance, job) (up{ONE})"),
+        ("sum(up) by (job, instance, zone)", f"sum(up{ONE}) by (job, instance, zone)"),
+        ("quantile by (job, instance) (0.9, up)", f"quantile by (job, instance) (0.9, up{ONE})"),
         (
-            "histogram_quantile(0.9, sum by (le, job) (rate(t_bucket[1m])))",
-            'histogram_quantile(0.9, sum by (le, job) (rate(t_bucket{job="api"}[1m])))',
+            "histogram_quantile(0.9, sum by (le, job, instance) (rate(t_bucket[1m])))",
+            f"histogram_quantile(0.9, sum by (le, job, instance) (rate(t_bucket{ONE}[1m])))",
         ),
     ],
 )
@@ -55,7 +52,7 @@ def test_the_source_reads_what_the_series_rests_on(query: str, expected: str) ->
 @pytest.mark.parametrize(
     "query",
     [
-        *("sum(up)", "sum without (instance) (up)", "sum(up) without (instance)", "topk(3, up)", "absent(up)"),
+        *("sum without (instance) (up)", "sum(up) without (instance)", "topk(3, up)", "absent(up)"),
         *("count_values by (job) ('v', up)", "bottomk by (job) (1, up)", 'label_replace(up, "a", "$1", "job", "(.*)")'),
         *("a * on (job) group_left (zone) b", "a / ignoring (zone) b", "up / scalar(sum(up))", "up or vector(0)"),
         *("time() - up", "timestamp(up)", "sort(up)", "sum by (a) (x) limit 3", "x keep_metric_names", "a default b"),
@@ -69,6 +66,11 @@ def test_what_is_not_known_to_be_the_same_stays(query: str) -> None:
 def test_what_a_label_holds_stays_text() -> None:
     value = 'x"} or up{a="\\\n'
     assert narrowed("up", {"a": value}) == 'up{a="x\\"} or up{a=\\"\\\\\\n"}'
+
+
+def test_a_series_without_labels_rests_on_all() -> None:
+    assert narrowed("sum(up) + sum by () (up)", {}) == "sum(up) + sum by () (up)"
+    assert narrowed('sum by (le) (up{a="b"})', {"le": "1"}) == 'sum by (le) (up{a="b"})'
 
 
 def test_a_series_that_only_its_name_tells_apart_is_not_narrowed() -> None:
