@@ -44,6 +44,12 @@ def test_what_comes_too_late_is_noted_once(world: World, rule: Rule) -> None:
     assert noted() == [(1, 100, False)]
 
 
+def test_a_rule_that_is_late_every_time_has_one_gap(world: World, rule: Rule) -> None:
+    for at in (1, 100, 200, 300, 301, 400):
+        look(world, rule, at)
+    assert noted() == [(1, 300, False), (301, 400, False)]
+
+
 def test_it_is_noted_also_where_the_source_is_away_when_it_is_looked_again(world: World, rule: Rule) -> None:
     """As after a machine's restart: Prometheus comes later than Homeostat."""
     look(world, rule, 1)
@@ -94,10 +100,10 @@ def test_a_note_that_cannot_be_written_stops_nothing(world: World, rule: Rule, m
 
 
 def test_old_ones_go_when_new_ones_come(world: World, rule: Rule) -> None:
-    for at in (1, 100):
+    for at in (1, 100, 101):
         look(world, rule, at)
     look(world, rule, 100 + gaps.KEPT.total_seconds() + 1)
-    assert [began for began, _, _ in noted()] == [100]
+    assert [began for began, _, _ in noted()] == [101]
 
 
 def test_looking_in_time_asks_the_database_for_nothing(world: World, rule: Rule, django_assert_num_queries) -> None:  # type: ignore[no-untyped-def]
