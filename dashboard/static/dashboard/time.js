@@ -24,13 +24,16 @@ export function ago(date, now = Date.now()) {
   return age < 10 ? word("just-now") : word("ago", { time: span(age) });
 }
 
+// With its units: "in 14:29" would be taken for a time of day.
 function left(date, now) {
   const seconds = Math.floor((date.getTime() - now) / 1000);
   if (seconds <= 0) return word("expired");
   const pad = (number) => String(number).padStart(2, "0");
   const [hours, minutes] = [Math.floor(seconds / HOUR), Math.floor((seconds % HOUR) / MINUTE)];
-  const digits = `${minutes}:${pad(seconds % MINUTE)}`;
-  return word("in", { time: hours ? `${hours}:${pad(minutes)}:${pad(seconds % MINUTE)}` : digits });
+  const parts = hours ? [word("h", { n: hours }), word("min", { n: pad(minutes) })]
+    : minutes ? [word("min", { n: minutes }), word("s", { n: pad(seconds % MINUTE) })]
+    : [word("s", { n: seconds })];
+  return word("in", { time: parts.join(" ") });
 }
 
 function say(element, text) {
@@ -57,6 +60,7 @@ export function localise(root, now = Date.now()) {
     say(element, left(date, now));
     element.title = full.format(date);
     element.classList.toggle("is-close", date.getTime() - now < MINUTE * 1000);
+    element.classList.toggle("is-over", date.getTime() <= now);
   }
 }
 
