@@ -22,6 +22,7 @@ class Hub:
         self.routes: list[WebSocketRoute] = []
         self.said: list[dict[str, Any]] = []
         self.closed = 0
+        self.deaf = False  # as over a line that is dead: nothing comes back
         page.route_web_socket("**/ws/live/", self._take)
 
     def _take(self, route: WebSocketRoute) -> None:
@@ -31,7 +32,7 @@ class Hub:
 
     def _hear(self, route: WebSocketRoute, message: dict[str, Any]) -> None:
         self.said.append(message)
-        if "shows" in message:
+        if "shows" in message and not self.deaf:
             frames = dict.fromkeys(message["shows"], 7)
             route.send(json.dumps({"hello": "epoch", "v": 7, "frames": frames, "count": 0, "fragments": []}))
 
@@ -97,7 +98,34 @@ def test_a_beat_is_answered_and_a_silent_connection_is_given_up_within_45_s(
     assert hub.said[-1] == {"pong": 1}
     page.clock.run_for(30_000)
     assert hub.closed == 0
+    hub.deaf = True
     page.clock.run_for(15_000)
+    expect(page.locator("#pill")).not_to_have_attribute("data-state", "live")
+    assert hub.closed == 1
+    page.context.close()
+
+
+def test_a_browser_that_woke_asks_at_once_and_gives_up_a_dead_line(chromium: Browser, live_server: LiveServer) -> None:
+    page, hub = opened(chromium, live_server)
+    page.clock.run_for(20_000)
+    page.evaluate("dispatchEvent(new Event('online'))")
+    expect(page.locator("#pill")).to_have_attribute("data-state", "live")
+    assert len(hub.announced()) == 2
+    page.clock.run_for(4_000)
+    assert hub.closed == 0  # it answered
+    hub.deaf = True
+    page.clock.run_for(17_000)
+    page.evaluate("dispatchEvent(new Event('online'))")
+    page.clock.run_for(4_000)
+    expect(page.locator("#pill")).not_to_have_attribute("data-state", "live")
+    assert hub.closed == 1
+    page.context.close()
+
+
+def test_without_a_network_it_does_not_say_live(chromium: Browser, live_server: LiveServer) -> None:
+    page, hub = opened(chromium, live_server)
+    hub.deaf = True
+    page.evaluate("dispatchEvent(new Event('offline'))")
     expect(page.locator("#pill")).not_to_have_attribute("data-state", "live")
     assert hub.closed == 1
     page.context.close()

@@ -4,7 +4,7 @@ import { fillTokens } from "./forms.js";
 import { children } from "./morph.js";
 import { localise } from "./time.js";
 
-const POLL_MS = 5000, SILENT_MS = 40000, KEYS_PER_REQUEST = 60, HOLD_RETRY_MS = 400, HOVER_MS = 700, KEYS_MS = 2000;
+const POLL_MS = 5000, SILENT_MS = 40000, BEAT_MS = 16000, ANSWER_MS = 3000, KEYS_PER_REQUEST = 60, HOLD_RETRY_MS = 400, HOVER_MS = 700, KEYS_MS = 2000;
 const BACKOFF_MS = [500, 1000, 2000, 5000, 10000, 20000];
 
 const language = document.documentElement.lang; // of this page, whatever another tab chose since
@@ -88,19 +88,32 @@ function sayState() {
 
 function connect() {
   const protocol = location.protocol === "https:" ? "wss" : "ws";
-  socket = new WebSocket(`${protocol}://${location.host}/ws/live/`);
-  socket.addEventListener("open", () => { heardAt = Date.now(); announce(); });
-  socket.addEventListener("message", (event) => hear(JSON.parse(event.data)));
-  socket.addEventListener("close", (event) => {
-    socket = null;
-    opened = false;
+  const own = socket = new WebSocket(`${protocol}://${location.host}/ws/live/`);
+  own.addEventListener("open", () => { heardAt = Date.now(); announce(); });
+  own.addEventListener("message", (event) => { if (own === socket) hear(JSON.parse(event.data)); });
+  own.addEventListener("close", (event) => {
+    if (own !== socket) return; // was given up before
     // Signed out, or may do other things now: the page leads to the sign-in, or shows what is so.
     if (event.code === 4401) { location.reload(); return; }
-    poll();
-    const wait = BACKOFF_MS[Math.min(failures++, BACKOFF_MS.length - 1)];
-    setTimeout(connect, wait * (0.7 + 0.6 * Math.random()));
-    sayState();
+    lost();
   });
+}
+
+function lost() {
+  socket = null;
+  opened = false;
+  poll();
+  const wait = BACKOFF_MS[Math.min(failures++, BACKOFF_MS.length - 1)];
+  setTimeout(connect, wait * (0.7 + 0.6 * Math.random()));
+  sayState();
+}
+
+// Without waiting for a goodbye: over a dead line it takes long to come.
+function dropSocket() {
+  const before = socket;
+  if (!before) return;
+  lost();
+  before.close();
 }
 
 function announce() {
@@ -157,11 +170,22 @@ function poll() {
   pollTimer = setTimeout(again, 1000);
 }
 
+// A laptop that wakes, a line that comes back: what was heard before may be old, and the socket may not know yet.
+function lookAgain() {
+  if (document.hidden || Date.now() - heardAt < BEAT_MS) return;
+  announce(); // the answer is a hello
+  const asked = Date.now();
+  setTimeout(() => { if (heardAt < asked) dropSocket(); }, ANSWER_MS);
+}
+
 if (document.querySelector("[data-live]") && pill) {
   connect();
   poll();
+  addEventListener("offline", dropSocket);
+  addEventListener("online", lookAgain);
+  document.addEventListener("visibilitychange", lookAgain);
   setInterval(() => {
-    if (socket?.readyState === WebSocket.OPEN && Date.now() - heardAt > SILENT_MS) socket.close();
+    if (socket?.readyState === WebSocket.OPEN && Date.now() - heardAt > SILENT_MS) dropSocket();
     sayState();
   }, 2000);
 }
