@@ -39,7 +39,10 @@ EDGE = 6
 
 @dataclass(frozen=True, kw_only=True)
 class Node:
-    """A box of the map, at its place in pixels. `tone` is a state; `about` says everything to those who do not see."""
+    """A box of the map, at its place in pixels. `tone` is a state; `about` says everything to those who do not see.
+
+    For the list of narrow screens: `layer`, -1 for what stands alone, and what it `needs` as title, tone and address.
+    """
 
     x: float
     y: float
@@ -49,6 +52,8 @@ class Node:
     about: str
     href: str
     affected: bool = False
+    layer: int = -1
+    needs: tuple[tuple[str, str, str], ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -224,7 +229,15 @@ def _placed(nodes: Mapping[int, Spot], links: Mapping[tuple[int, int], str], sai
     ]
     lines.sort(key=lambda line: line.tone != "off")  # what matters is drawn above what does not
     drawn = sorted(at.items(), key=lambda item: item[1])  # the keyboard goes from layer to layer
-    boxes = [Node(x=x, y=round(y, 1), **vars(nodes[pk])) for pk, (x, y) in drawn]
+    needs: dict[int, list[tuple[str, str, str]]] = defaultdict(list)
+    for one, needed in links:
+        if one != needed:
+            needs[one].append((nodes[needed].title, nodes[needed].tone, nodes[needed].href))
+    layer_of = {pk: layer for pk, (layer, _row) in plan.places.items()}
+    boxes = [
+        Node(x=x, y=round(y, 1), layer=layer_of.get(pk, -1), needs=tuple(sorted(needs[pk])), **vars(nodes[pk]))
+        for pk, (x, y) in drawn
+    ]
     width = max((box.x for box in boxes), default=0) + NODE_WIDTH + EDGE
     height = max((box.y for box in boxes), default=0) + NODE_HEIGHT + EDGE
     return Drawing(

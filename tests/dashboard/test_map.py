@@ -103,6 +103,16 @@ def test_a_line_runs_from_what_is_needed_to_what_needs_it() -> None:
 
 
 @pytest.mark.django_db
+def test_each_node_knows_its_layer_and_what_it_needs() -> None:
+    shop()
+    found = {node.title: node for node in drawn("all").nodes}
+    assert [found[title].layer for title in ("web", "store", "disk")] == [0, 1, 2]
+    assert found["pay"].layer == -1
+    assert found["web"].needs == (("store", "ok", "/services/store/"),)
+    assert found["disk"].needs == ()
+
+
+@pytest.mark.django_db
 def test_of_many_what_is_not_well_is_shown_with_its_neighbours() -> None:
     disk, _store, _web = shop()
     assert drawn("trouble").empty == "All services are well."

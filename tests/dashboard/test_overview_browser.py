@@ -71,5 +71,20 @@ def test_hundreds_of_services_fit_a_phone(chromium: Browser, live_server: LiveSe
     page = context.new_page()
     page.goto(path)
     assert page.evaluate("document.documentElement.scrollWidth - innerWidth") <= 0
-    expect(page.locator(".card, .map-node").first).to_be_visible()
+    expect(page.locator(".card, .map-row").first).to_be_visible()
+    context.close()
+
+
+def test_on_a_phone_the_map_is_a_list_by_layer(chromium: Browser, live_server: LiveServer) -> None:
+    store = shop()
+    factories.an_incident(factories.a_rule(store))
+    context = signed_in(chromium, live_server, size="phone")
+    page = context.new_page()
+    page.goto("/?view=map")
+    expect(page.locator(".map")).to_be_hidden()
+    layers = page.locator(".map-list ul")
+    expect(layers).to_have_count(2)
+    expect(layers.first).to_contain_text("Affected by store")
+    layers.first.get_by_role("link", name="store", exact=True).click()
+    expect(page).to_have_url(f"{live_server.url}/services/store/")
     context.close()
