@@ -21,7 +21,7 @@ from dashboard.pages.answers import person
 from dashboard.pages.moments import moment
 from remediation.exceptions import MatcherError
 from remediation.matchers import Matcher
-from remediation.models import Incident
+from remediation.models import Incident, Rule
 from remediation.states import IncidentState
 
 PER_PAGE = 50
@@ -127,6 +127,7 @@ def listed(argument: str) -> Context:
         "older": chosen.query(page=shown.number + 1),
         "newer": chosen.query(page=shown.number - 1),
         "last": Incident.objects.order_by("-opened_at").first(),
+        "watched": Rule.objects.filter(enabled=True).exists(),
     }
 
 

@@ -83,7 +83,8 @@ def open_incidents(_: str) -> Context:
         ended = Incident.objects.filter(state=IncidentState.RESOLVED).select_related("rule").order_by("-resolved_at")
         last = next(((row.pk, row.title, row.resolved_at) for row in ended[:1]), None)
     blind = sum(1 for one in health.everything().services.values() if one.state == "unknown")
-    return {"rows": rows, "total": total, "last": last, "blind": 0 if total else blind}
+    watched = bool(total) or Rule.objects.filter(enabled=True).exists()
+    return {"rows": rows, "total": total, "last": last, "blind": 0 if total else blind, "watched": watched}
 
 
 @dataclass(frozen=True, kw_only=True)

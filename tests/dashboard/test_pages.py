@@ -172,6 +172,17 @@ def test_an_empty_installation_says_why_it_is_empty(approver: Client, path: str)
     assert 'class="empty' in page.content.decode()
 
 
+@pytest.mark.parametrize("path", ["/", "/incidents/"])
+def test_where_nothing_is_watched_no_incident_is_no_good_news(approver: Client, path: str) -> None:
+    said = "nothing is watched: no incident can open"
+    assert said in approver.get(path).content.decode()
+    rule = factories.a_rule(factories.a_service("web"))
+    assert said not in approver.get(path).content.decode()
+    rule.enabled = False
+    rule.save()
+    assert said in approver.get(path).content.decode()
+
+
 @pytest.mark.parametrize("path", ["/incidents/999/", "/services/none/", "/nowhere/"])
 def test_what_is_not_there_is_404_in_our_look(approver: Client, path: str) -> None:
     page = approver.get(path)
