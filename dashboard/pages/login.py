@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from django.contrib.auth.forms import AuthenticationForm
+from django.contrib.auth.models import User
 from django.contrib.auth.views import LoginView
 from django.core.exceptions import ValidationError
 from django.http import HttpResponse
@@ -27,6 +30,10 @@ class SignInForm(AuthenticationForm):
 class SignIn(LoginView):
     template_name = "account/login.html"
     authentication_form = SignInForm
+
+    def get_context_data(self, **more: Any) -> dict[str, Any]:
+        """`nobody`: there is no account yet, so no password would fit."""
+        return super().get_context_data(**more) | {"nobody": not User.objects.filter(is_active=True).exists()}
 
     def form_invalid(self, form: AuthenticationForm) -> HttpResponse:
         answer = super().form_invalid(form)

@@ -45,6 +45,12 @@ def lines(**about: Any) -> list[tuple[str, str]]:
     return list(Transition.objects.filter(kind="login", **about).order_by("pk").values_list("to_state", "actor"))
 
 
+def test_without_any_account_the_door_says_how_to_make_one(client: Client) -> None:
+    assert "manage.py createsuperuser" in client.get("/login/").content.decode()
+    User.objects.create_user("first")
+    assert "createsuperuser" not in client.get("/login/").content.decode()
+
+
 def test_six_bad_passwords_lock_the_name_for_a_while(client: Client, ann: User) -> None:
     fail(client, 6)
     answer = sign_in(client, PASSWORD)
