@@ -6,7 +6,7 @@ import itertools
 import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, Protocol
 
 import requests
 from django.apps import apps
@@ -34,13 +34,14 @@ THOROUGH = bool(os.environ.get("HOMEOSTAT_EVERY_PAGE"))
 EACH = 2 if THOROUGH else 1
 """Addresses of one route, where it has parameters: rows differ in what they show."""
 DATA = (".json", ".jsonl", ".svg", ".png", ".md", ".csv")
+LONG = "and-without-a-place-to-break" * 4
 TRIED = 400
 """Combinations of parameters that are tried for one route."""
 
 
 def fill() -> None:
     """Rows in many states for the pages to show; nothing here depends on the time of day."""
-    store = factories.a_service("store", title="A store with a name that is longer than what fits on a card")
+    store = factories.a_service("store", title=f"A store with a name that is longer than what fits on a card, {LONG}")
     web = factories.a_service("web", depends_on=(store,), team="shop", runbook_url="https://example.org/runbook")
     slow = {"name": "slow", "query": "latency", "detector": "threshold", "params": {"op": ">", "value": 1}}
     rule = factories.a_rule(web, annotations={"summary": "{instance} answers with errors"}, conditions=[slow])
@@ -61,7 +62,13 @@ def fill() -> None:
     Backtest.objects.create(rule=rule, body=rule.body(), by="ada", **times)
 
 
-def pages(session: requests.Session, server: str) -> tuple[list[str], list[str]]:
+class Asks(Protocol):
+    """What asks for pages: a session of requests, or Django's client behind the same call."""
+
+    def get(self, url: str, /, *, timeout: float, allow_redirects: bool) -> Any: ...
+
+
+def pages(session: Asks, server: str) -> tuple[list[str], list[str]]:
     """Up to EACH addresses per page; and the routes of which nothing says what they are, because no row fits them."""
     found, unreached = list[str](), list[str]()
     for route, name in _routes(get_resolver().url_patterns):
@@ -109,7 +116,7 @@ def _routes(patterns: Sequence[Any], before: str = "") -> Iterator[tuple[str, st
             yield route, one.name or ""
 
 
-def _try(session: requests.Session, server: str, route: str, name: str) -> list[str] | None:
+def _try(session: Asks, server: str, route: str, name: str) -> list[str] | None:
     """Addresses that show a whole page; none where something else answers, or only POST; None where nothing does."""
     if name == "logout" or route.endswith(DATA):
         return []

@@ -31,7 +31,7 @@ def test_without_a_broker_what_waits_is_unknown(client: Client, settings: Settin
 
 
 @pytest.mark.real
-def test_what_waits_is_counted_where_it_waits(client: Client, server: Server, settings: Settings) -> None:  # noqa: F811 - the fixture
+def test_what_waits_is_counted_where_it_waits(client: Client, server: Server, settings: Settings) -> None:
     settings.HOMEOSTAT_REDIS_URL = server.url
     broker = redis.Redis.from_url(server.url)
     broker.lpush("act", "one", "two")
