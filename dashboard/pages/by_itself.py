@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from django.db.models import Q
+from django.urls import reverse
 from django.utils.translation import gettext as _
 
 from dashboard.pages.words import verb_word
@@ -22,12 +23,16 @@ EXAMPLES = 200
 
 @dataclass(frozen=True, kw_only=True)
 class Hold:
-    """Why nothing, or not everything, is done by itself. `at` is when that ends; None where nobody can say."""
+    """Why nothing, or not everything, is done by itself. `until` is when that ends; None where nobody can say.
+
+    `href` leads to where an answer to it is given.
+    """
 
     tone: str
     word: str
     because: str
     until: datetime | None = None
+    href: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -122,7 +127,8 @@ def _at_work(row: Service) -> Iterator[Hold]:
     for one in rows:
         what = f"{verb_word(one.verb)} {one.target_names}"
         if one.state == RemediationState.AWAITING_APPROVAL:
-            yield Hold(tone="person", word=_("Waits for approval"), because=what, until=one.expires_at)
+            answer = f"{reverse('approvals')}#approval-{one.pk}"
+            yield Hold(tone="person", word=_("Waits for approval"), because=what, until=one.expires_at, href=answer)
         elif one.state in (RemediationState.PLANNED, RemediationState.GATED):
             yield Hold(
                 tone="pending", word=_("Held by guards"), because=f"{what}: {one.reason}" if one.reason else what
