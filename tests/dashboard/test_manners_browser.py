@@ -12,7 +12,7 @@ from django.utils import timezone
 from playwright.sync_api import Browser, Page, expect
 from pytest_django.live_server_helper import LiveServer
 
-from remediation.models import Incident, SavedView, change
+from remediation.models import Freeze, Incident, SavedView, change
 from remediation.states import IncidentState
 from tests.dashboard import factories
 from tests.dashboard.test_pages_browser import chromium, signed_in
@@ -229,6 +229,46 @@ def test_on_a_phone_all_pages_are_within_reach_of_the_thumb(chromium: Browser, l
         for part in page.locator(".filters, .panel, .callout").all():
             box = part.bounding_box()
             assert box is None or box["x"] + box["width"] <= 375, address
+    context.close()
+
+
+def test_on_a_phone_an_incident_has_the_whole_width(chromium: Browser, live_server: LiveServer) -> None:
+    two_incidents()
+    context = signed_in(chromium, live_server, size="phone")
+    page = context.new_page()
+    page.goto("/incidents/?state=all")
+    row = page.locator(".incidents tbody tr").first
+    title, whole = row.locator(".main").bounding_box(), row.bounding_box()
+    assert title and whole
+    assert title["width"] > 0.85 * whole["width"]
+    expect(row.locator(".chips .label, .label").first).to_be_visible()
+    assert page.get_by_role("row").count() >= 2  # it is a table still for those who do not see
+    context.close()
+
+
+def test_what_a_menu_shows_is_not_behind_the_bar_of_a_phone(chromium: Browser, live_server: LiveServer) -> None:
+    incident = factories.an_incident(factories.a_rule(factories.a_service("web")))
+    context = signed_in(chromium, live_server, size="phone")
+    page = context.new_page()
+    page.goto(f"/incidents/{incident.pk}/")
+    page.get_by_text("I am on it…").click()
+    button, bar = page.get_by_role("button", name="I am on it"), page.locator("nav.nav")
+    expect(button).to_be_in_viewport(ratio=1)
+    low, top = button.bounding_box(), bar.bounding_box()
+    assert low and top
+    assert low["y"] + low["height"] <= top["y"]
+    context.close()
+
+
+def test_a_long_word_in_a_reason_leaves_the_buttons_where_they_are(chromium: Browser, live_server: LiveServer) -> None:
+    Freeze.objects.create(reason="x" * 400, by="ada", at=timezone.now())
+    context = signed_in(chromium, live_server, size="phone")
+    page = context.new_page()
+    page.goto("/")
+    page.locator(".automation summary").click()
+    button = page.get_by_role("button", name="Let automation run again").bounding_box()
+    assert button
+    assert button["x"] + button["width"] <= 375
     context.close()
 
 

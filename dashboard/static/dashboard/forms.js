@@ -45,6 +45,11 @@ document.addEventListener("click", (event) => {
   }
 });
 
+// What a menu shows is in sight, buttons and all. The event does not bubble.
+document.addEventListener("toggle", (event) => {
+  if (event.target.matches?.("details.menu[open]")) event.target.querySelector(".menu-body")?.scrollIntoView({ block: "nearest" });
+}, true);
+
 document.addEventListener("keydown", (event) => {
   if (event.key !== "Escape") return;
   for (const menu of document.querySelectorAll("details.menu[open], details.reject[open]")) {
