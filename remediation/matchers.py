@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 import regex
+from django.utils.text import format_lazy
+from django.utils.translation import gettext_lazy as _
 
 from remediation.exceptions import MatcherError
 from remediation.series import Labels
@@ -39,7 +41,8 @@ class Matcher:
         try:
             hit = _compiled(self.value).fullmatch(value, timeout=REGEX_SECONDS) is not None
         except TimeoutError:
-            raise MatcherError(f"the regular expression of {self} takes too long; make it simpler") from None
+            said = _("the regular expression of {matcher} takes too long; make it simpler")
+            raise MatcherError(format_lazy(said, matcher=str(self))) from None
         return hit == (self.op == "=~")
 
 
@@ -48,7 +51,8 @@ def _compiled(pattern: str) -> regex.Pattern[str]:
     try:
         return regex.compile(pattern)
     except regex.error as error:
-        raise MatcherError(f"{pattern!r} is no regular expression: {error}") from error
+        said = _("{pattern} is no regular expression: {error}")
+        raise MatcherError(format_lazy(said, pattern=repr(pattern), error=str(error))) from error
 
 
 @lru_cache(maxsize=4096)
@@ -61,7 +65,8 @@ def parse(text: str) -> tuple[Matcher, ...]:
     while rest:
         match = _MATCHER.match(rest)
         if match is None:
-            raise MatcherError(f'cannot read {rest!r}; write matchers like severity="critical", service=~"cart|pay"')
+            said = _('cannot read {rest}; write matchers like severity="critical", service=~"cart|pay"')
+            raise MatcherError(format_lazy(said, rest=repr(rest)))
         value = match["quoted"]
         value = match["bare"] if value is None else regex.sub(r"\\.", lambda m: _ESCAPES.get(m[0], m[0]), value)
         matcher = Matcher(match["name"], match["op"], value)

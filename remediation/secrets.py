@@ -6,6 +6,9 @@ import os
 import re
 from pathlib import Path
 
+from django.utils.text import format_lazy
+from django.utils.translation import gettext_lazy as _
+
 from remediation.exceptions import ConfigurationError
 
 PATTERN = r"^(env:[A-Za-z_][A-Za-z0-9_]*|file:/[^\x00-\x1f\x7f]+)?$"
@@ -27,11 +30,11 @@ def resolved_values() -> frozenset[str]:
 def resolve(ref: str) -> str:
     """The secret that `ref` names. Raises ConfigurationError, which names the reference and never the value."""
     if not ref or not re.fullmatch(PATTERN[1:-1], ref):
-        raise ConfigurationError("a secret is given as env:NAME or file:/absolute/path")
-    kind, _, where = ref.partition(":")
+        raise ConfigurationError(_("a secret is given as env:NAME or file:/absolute/path"))
+    kind, _colon, where = ref.partition(":")
     value = os.environ.get(where, "") if kind == "env" else _read(where, ref)
     if not value.strip():
-        raise ConfigurationError(f"the secret {ref} is missing or empty where Homeostat runs")
+        raise ConfigurationError(format_lazy(_("the secret {ref} is missing or empty where Homeostat runs"), ref=ref))
     _resolved[ref] = value.strip()
     return value.strip()
 
@@ -41,10 +44,11 @@ def _read(path: str, ref: str) -> str:
         with Path(path).open("rb") as file:
             content = file.read(LIMIT_BYTES + 1)
     except OSError as error:
-        raise ConfigurationError(f"the secret {ref} cannot be read: {error.strerror}") from None
+        said = format_lazy(_("the secret {ref} cannot be read: {error}"), ref=ref, error=error.strerror)
+        raise ConfigurationError(said) from None
     if len(content) > LIMIT_BYTES:
-        raise ConfigurationError(f"the secret {ref} is longer than {LIMIT_BYTES} bytes")
+        raise ConfigurationError(format_lazy(_("the secret {ref} is longer than {n} bytes"), ref=ref, n=LIMIT_BYTES))
     try:
         return content.decode()
     except UnicodeDecodeError:
-        raise ConfigurationError(f"the secret {ref} is not UTF-8 text") from None
+        raise ConfigurationError(format_lazy(_("the secret {ref} is not UTF-8 text"), ref=ref)) from None

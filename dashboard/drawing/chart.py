@@ -68,7 +68,7 @@ def scene(chart: Chart, *, title: str, state: str, about: str, width: int, theme
         shapes += [*_value_axis(frame), *_band(frame, chart), *_line(frame, chart)]
         shapes += _lane(frame, chart, top=frame.bottom - STRIP, height=STRIP)
     else:
-        why = chart.line.error or _(chart.line.note) or _("No samples of this series in this range.")
+        why = str(chart.line.error) or _(chart.line.note) or _("No samples of this series in this range.")
         middle = frame.left + frame.width / 2
         said = fitted(why, 12, frame.width - 20)
         shapes.append(

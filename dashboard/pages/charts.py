@@ -13,6 +13,7 @@ from functools import partial
 from typing import Any
 
 from django.core.exceptions import BadRequest, ObjectDoesNotExist
+from django.utils.functional import Promise
 from django.utils.translation import gettext as _
 
 from dashboard.pages import story
@@ -71,7 +72,7 @@ class Line:
     note: str = ""
     of: int = 1
     """Of how many series that belong together it is the one that was furthest out."""
-    error: str = ""
+    error: str | Promise = ""
     again_s: float = LIVE_S
     """When asking again may tell something new."""
 
@@ -163,7 +164,7 @@ def _ask(ask: Callable[..., History], *, start: float, end: float, step_s: int, 
     try:
         found = ask(start=start, end=end, points=points)
     except (HomeostatError, ObjectDoesNotExist) as error:
-        return replace(nothing, error=str(error))
+        return replace(nothing, error=error.args[0] if error.args else type(error).__name__)
     return replace(
         nothing,
         times=list(found.times),
@@ -238,7 +239,7 @@ def answer(chart: Chart, *, live: bool, now: datetime, after: str = "", step: st
             for one in chart.stretches
         ],
         "note": _(line.note),
-        **({"error": line.error} if line.error else {}),
+        **({"error": str(line.error)} if line.error else {}),
     }
 
 

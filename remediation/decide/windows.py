@@ -14,6 +14,8 @@ from datetime import UTC, datetime, timedelta, tzinfo
 from zoneinfo import ZoneInfo
 
 from django.db.models import Q
+from django.utils.text import format_lazy
+from django.utils.translation import gettext_lazy as _
 
 from remediation.exceptions import ConfigurationError
 from remediation.models import MaintenanceWindow, Prepared
@@ -70,7 +72,8 @@ def weekdays_of(window: MaintenanceWindow) -> set[int]:
     names = [name.strip().lower() for name in window.weekdays.split(",") if name.strip()]
     wrong = [name for name in names if name not in WEEKDAYS]
     if wrong:
-        raise ConfigurationError(f"{', '.join(wrong)} is no weekday; write them like {', '.join(WEEKDAYS[:3])}")
+        said = _("{names} is no weekday; write them like {examples}")
+        raise ConfigurationError(format_lazy(said, names=", ".join(wrong), examples=", ".join(WEEKDAYS[:3])))
     return {WEEKDAYS.index(name) for name in names}
 
 
@@ -82,7 +85,8 @@ def _occurrences(window: MaintenanceWindow, near: datetime, *, days: range) -> I
         yield Occurrence(start=first, end=last)
         return
     if window.begins is None:
-        raise ConfigurationError(f"{window} holds every week, but nobody said at what time of day it begins")
+        said = _("{window} holds every week, but nobody said at what time of day it begins")
+        raise ConfigurationError(format_lazy(said, window=str(window)))
     begins, zone, today = window.begins, _zone(window), local(window, near).date()
     for day in (today + timedelta(days=number) for number in days):
         if day.weekday() not in weekdays:
@@ -99,7 +103,8 @@ def _zone(window: MaintenanceWindow) -> tzinfo:
     try:
         return ZoneInfo(window.timezone)
     except (KeyError, ValueError, OSError) as error:
-        raise ConfigurationError(f"{window}: there is no time zone {window.timezone!r}") from error
+        said = _("{window}: there is no time zone {name}")
+        raise ConfigurationError(format_lazy(said, window=str(window), name=repr(window.timezone))) from error
 
 
 def _utc(at: datetime) -> datetime:

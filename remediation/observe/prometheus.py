@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 from urllib.parse import urlsplit
 
+from django.utils.translation import gettext_lazy as _
 from prometheus_api_client.prometheus_connect import PrometheusConnect
 from urllib3.util import Retry
 
@@ -160,15 +161,17 @@ def origin_of(url: str) -> str:
         parts = urlsplit(url.strip())
         host, port = parts.hostname, parts.port
     except ValueError:
-        raise AddressRefused("the address cannot be read; write it like http://127.0.0.1:9090") from None
+        raise AddressRefused(_("the address cannot be read; write it like http://127.0.0.1:9090")) from None
     if parts.scheme not in ("http", "https") or not host:
-        raise AddressRefused("the address starts with http:// or https:// and a host, like http://127.0.0.1:9090")
+        raise AddressRefused(_("the address starts with http:// or https:// and a host, like http://127.0.0.1:9090"))
     if parts.username is not None or parts.query or parts.fragment:
-        raise AddressRefused("the address holds no user name, query or fragment; credentials have fields of their own")
+        raise AddressRefused(
+            _("the address holds no user name, query or fragment; credentials have fields of their own")
+        )
     try:
         refuse_link_local(host)
     except ObserveError as error:
-        raise AddressRefused(str(error)) from None
+        raise AddressRefused(*error.args) from None
     shown = f"[{host}]" if ":" in host else host
     return f"{parts.scheme}://{shown}" + (f":{port}" if port else "")
 
@@ -186,6 +189,6 @@ def headers_of(access: Access, origin: str) -> dict[str, str]:
     headers |= {str(name): str(value) for name, value in dict(access.extra.get("headers", {})).items()}
     if access.auth == "bearer":
         if not access.secret or not (access.secret.isascii() and access.secret.isprintable()) or " " in access.secret:
-            raise AddressRefused("the bearer token is empty or holds spaces, line breaks or special characters")
+            raise AddressRefused(_("the bearer token is empty or holds spaces, line breaks or special characters"))
         headers["Authorization"] = f"Bearer {access.secret}"
     return headers

@@ -10,6 +10,8 @@ import time
 from typing import Any
 
 import requests
+from django.utils.text import format_lazy
+from django.utils.translation import gettext_lazy as _
 from requests.adapters import BaseAdapter, HTTPAdapter
 from urllib3 import HTTPConnectionPool, HTTPSConnectionPool
 from urllib3.connection import HTTPConnection, HTTPSConnection
@@ -130,7 +132,8 @@ def refuse_link_local(address: str) -> None:
         return
     found = getattr(found, "ipv4_mapped", None) or found
     if any(found in network for network in REFUSED):
-        raise SourceFailed(f"{address} is a link-local address; a source there is refused")
+        said = _("{address} is a link-local address; a source there is refused")
+        raise SourceFailed(format_lazy(said, address=address))
 
 
 def _checked(connection: socket.socket) -> socket.socket:

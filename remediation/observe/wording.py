@@ -6,6 +6,8 @@ import re
 
 import orjson
 import requests
+from django.utils.text import format_lazy
+from django.utils.translation import gettext_lazy as _
 from urllib3.exceptions import NameResolutionError, NewConnectionError
 
 from remediation.exceptions import ObserveError, QueryRefused, SourceFailed
@@ -13,6 +15,19 @@ from remediation.redact import redact
 
 EXCERPT = 300
 """Characters kept of an error text that Prometheus itself wrote."""
+
+ANSWERS = _("{origin} answers HTTP {status}: {error}")
+UNREACHABLE = (
+    ((NameResolutionError,), _("cannot reach {origin}: its name is not known here")),
+    ((ConnectionRefusedError,), _("cannot reach {origin}: refused; is {server} running there?")),
+    ((requests.exceptions.SSLError,), _("cannot reach {origin}: its TLS certificate or protocol is not accepted")),
+    (
+        (requests.ConnectTimeout, NewConnectionError),
+        _("cannot reach {origin}: no connection within {seconds} s, or no way there"),
+    ),
+    ((requests.Timeout, TimeoutError), _("{origin} did not answer in full within {seconds} s")),
+)
+"""What a request can end with instead of an answer, the most telling first."""
 
 
 def excerpt(text: object) -> str:
@@ -45,26 +60,29 @@ def refused(status: int, body: bytes, origin: str, server: str) -> ObserveError:
     if error and status in (400, 422):
         return QueryRefused(error)
     if error and error_class(error_type) is ObserveError:
-        return ObserveError(f"{origin} answers HTTP {status}: {error}")
+        return ObserveError(format_lazy(ANSWERS, origin=origin, status=status, error=error))
     if status in (401, 403):
-        return SourceFailed(f"{origin} does not accept the credentials (HTTP {status})")
+        said = _("{origin} does not accept the credentials (HTTP {status})")
+        return SourceFailed(format_lazy(said, origin=origin, status=status))
     if 300 <= status < 400:
-        return SourceFailed(
-            f"{origin} redirects elsewhere (HTTP {status}), which is not followed; enter the final address"
-        )
+        said = _("{origin} redirects elsewhere (HTTP {status}), which is not followed; enter the final address")
+        return SourceFailed(format_lazy(said, origin=origin, status=status))
     if error:
-        return SourceFailed(f"{origin} answers HTTP {status}: {error}")
-    return SourceFailed(f"{origin} answers HTTP {status}; is {server} at this address?")
+        return SourceFailed(format_lazy(ANSWERS, origin=origin, status=status, error=error))
+    said = _("{origin} answers HTTP {status}; is {server} at this address?")
+    return SourceFailed(format_lazy(said, origin=origin, status=status, server=server))
 
 
 def not_understood(origin: str, content_type: str = "") -> SourceFailed:
     kind = f" ({excerpt(content_type)[:60]})" if content_type and "json" not in content_type else ""
-    return SourceFailed(f"{origin} answers something that is not Prometheus' JSON{kind}; is this the right address?")
+    said = _("{origin} answers something that is not Prometheus' JSON{kind}; is this the right address?")
+    return SourceFailed(format_lazy(said, origin=origin, kind=kind))
 
 
 def too_large(origin: str, max_bytes: int) -> ObserveError:
     """Not the source's failure: another question has a smaller answer."""
-    return ObserveError(f"the answer of {origin} is larger than {max_bytes / 2**20:.3g} MiB; ask for fewer series")
+    said = _("the answer of {origin} is larger than {size} MiB; ask for fewer series")
+    return ObserveError(format_lazy(said, origin=origin, size=f"{max_bytes / 2**20:.3g}"))
 
 
 def was_dropped(error: BaseException) -> bool:
@@ -75,17 +93,10 @@ def was_dropped(error: BaseException) -> bool:
 def unreachable(error: BaseException, origin: str, server: str, timeout_s: float) -> SourceFailed:
     """A request that did not come to an answer. RemoteDisconnected is a ConnectionResetError, too."""
     causes = _causes(error)
-    if any(isinstance(cause, NameResolutionError) for cause in causes):
-        return SourceFailed(f"cannot reach {origin}: its name is not known here")
-    if any(isinstance(cause, ConnectionRefusedError) for cause in causes):
-        return SourceFailed(f"cannot reach {origin}: refused; is {server} running there?")
-    if any(isinstance(cause, requests.exceptions.SSLError) for cause in causes):
-        return SourceFailed(f"cannot reach {origin}: its TLS certificate or protocol is not accepted")
-    if any(isinstance(cause, requests.ConnectTimeout | NewConnectionError) for cause in causes):
-        return SourceFailed(f"cannot reach {origin}: no connection within {timeout_s:g} s, or no way there")
-    if any(isinstance(cause, requests.Timeout | TimeoutError) for cause in causes):
-        return SourceFailed(f"{origin} did not answer in full within {timeout_s:g} s")
-    return SourceFailed(f"{origin} broke off in the middle of its answer")
+    for kinds, said in UNREACHABLE:
+        if any(isinstance(cause, kinds) for cause in causes):
+            return SourceFailed(format_lazy(said, origin=origin, server=server, seconds=f"{timeout_s:g}"))
+    return SourceFailed(format_lazy(_("{origin} broke off in the middle of its answer"), origin=origin))
 
 
 def _causes(error: BaseException) -> list[BaseException]:

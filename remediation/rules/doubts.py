@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from django.utils.functional import Promise
+from django.utils.functional import Promise, lazy
 from django.utils.text import format_lazy
 from django.utils.translation import gettext_lazy as _
 
@@ -118,15 +118,20 @@ def find(client: Client, asked: Asked, *, now: float) -> Found:
     return Found(doubts=tuple(doubts), series=len(answer.series))
 
 
+def _words(error: Exception, *, without: str = "") -> Any:
+    """What it says, looked up when it is shown. without: what it does not end with."""
+    return lazy(lambda: plain(error).removesuffix(without), str)()
+
+
 def _matchers(query: str) -> Iterator[Doubt]:
     try:
         matchers.parse(query)
     except MatcherError as error:
-        yield Doubt(field="query", code="refused", text=str(error), remedy="", insist=False)
+        yield Doubt(field="query", code="refused", text=_words(error), remedy="", insist=False)
 
 
 def _refused(error: Exception) -> Doubt:
-    text = format_lazy(_("The source refuses this query: {error}"), error=str(error))
+    text = format_lazy(_("The source refuses this query: {error}"), error=_words(error))
     return Doubt(field="query", code="refused", text=text, remedy="", insist=False)
 
 
@@ -135,7 +140,7 @@ def away(error: Exception) -> Doubt:
     return Doubt(
         field="source",
         code="unreachable",
-        text=format_lazy(_("The query could not be tried: {error}."), error=plain(error).rstrip(".")),
+        text=format_lazy(_("The query could not be tried: {error}."), error=_words(error, without=".")),
         remedy=_("Try again once the source answers."),
     )
 

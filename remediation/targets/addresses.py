@@ -6,6 +6,9 @@ import ipaddress
 import socket
 import threading
 
+from django.utils.text import format_lazy
+from django.utils.translation import gettext_lazy as _
+
 from remediation.exceptions import ConfigurationError, EffectNotStarted
 from remediation.targets.wire import Deadline
 
@@ -69,9 +72,8 @@ def refuse_forbidden(host: str, addresses: list[str]) -> None:
     for text in addresses:
         address = _plain(text)
         if any(address.version == network.version and address in network for network in REFUSED):
-            raise ConfigurationError(
-                f"{host} is {address}: link-local, multicast and metadata addresses are not requested"
-            )
+            said = _("{host} is {address}: link-local, multicast and metadata addresses are not requested")
+            raise ConfigurationError(format_lazy(said, host=host, address=str(address)))
 
 
 def _plain(text: str) -> Address:

@@ -14,6 +14,8 @@ from typing import Any
 from urllib.parse import SplitResult, unquote, urlsplit
 
 from django.conf import settings
+from django.utils.text import format_lazy
+from django.utils.translation import gettext_lazy as _
 
 from remediation.exceptions import EffectNotStarted, OwnProcess
 from remediation.targets.addresses import is_local, resolve
@@ -45,7 +47,8 @@ def refuse_own_address(host: str, port: int) -> None:
     for own_host, own_port in same_port:
         own = _addresses(own_host, own_port)
         if set(asked) & set(own) or (_any_local(asked) and _any_local(own)):
-            raise OwnProcess(f"{host} port {port} is Homeostat's own web server, database or broker")
+            said = _("{host} port {port} is Homeostat's own web server, database or broker")
+            raise OwnProcess(format_lazy(said, host=host, port=port))
 
 
 def refuse_own_path(path: str) -> None:
