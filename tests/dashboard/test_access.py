@@ -20,6 +20,7 @@ CHOICE = {"set_language"}
 SAMPLES = {
     "<int:pk>": "1",
     "<int:rule>": "1",
+    "<int:number>": "1",
     "<path:object_id>": "1",
     "<slug:name>": "web",
     "<str:name>": "web",

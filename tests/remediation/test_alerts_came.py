@@ -13,21 +13,25 @@ from remediation.series import fingerprint
 from tests.remediation.world import make_rule
 
 pytestmark = pytest.mark.django_db
-NOW = datetime.now(UTC)
+
+
+def now() -> datetime:
+    """When the test runs, not when this file was read: alerts seen long ago are not looked for."""
+    return datetime.now(UTC)
 
 
 @pytest.fixture
 def rule() -> Rule:
     made = make_rule(None, detector="firing_alert", query='alertname="Down"', params={}, interval_s=3600)
-    SourceStatus.objects.create(source=made.source, answered_at=NOW)
+    SourceStatus.objects.create(source=made.source, answered_at=now())
     loop.evaluate(made.pk)
     return made
 
 
 def alert(name: str, *, status: str = "firing") -> Alert:
     labels = {"alertname": "Down", "id": name}
-    common: dict[str, Any] = {"status": status, "received_at": NOW, "seen_at": NOW, "labels": labels}
-    return Alert.objects.create(source=Source.objects.get(), fingerprint=fingerprint(labels), starts_at=NOW, **common)
+    common: dict[str, Any] = {"status": status, "received_at": now(), "seen_at": now(), "labels": labels}
+    return Alert.objects.create(source=Source.objects.get(), fingerprint=fingerprint(labels), starts_at=now(), **common)
 
 
 def firing() -> set[str]:

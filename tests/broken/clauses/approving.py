@@ -84,7 +84,7 @@ CLAUSES = (
                 name="a person may answer twice",
                 breaks=edit(
                     "remediation.decide.approval:_keep",
-                    'raise Conflict("You have answered already; this step needs another person as well.") from None',
+                    'raise Conflict(_("You have answered already; this step needs another person as well.")) from None',
                     "return",
                 ),
             ),
