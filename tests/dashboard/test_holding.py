@@ -42,8 +42,7 @@ def test_who_repairs_by_hand_holds_the_service(viewer: Client) -> None:
     service = factories.a_service("cart")
     user = factories.a_user("operator", "olga")
     now = datetime.now(UTC)
-    held = {"taken_by": user, "taken_until": now + timedelta(minutes=20)}
-    factories.an_incident(factories.a_rule(service), **held)
+    factories.an_incident(factories.a_rule(service), taken_by=user, taken_until=now + timedelta(minutes=20))
     html = shown(viewer)
     assert "Nothing: inside the limits" not in html
     assert "olga is on it" in html
