@@ -7,6 +7,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
+from django.utils.text import format_lazy
+from django.utils.translation import gettext_lazy as _
+
 from remediation.exceptions import SourceFailed
 
 AT_ONCE = 4
@@ -21,7 +24,8 @@ class Gate:
 
     places: threading.BoundedSemaphore = field(default_factory=lambda: threading.BoundedSemaphore(AT_ONCE))
     scout: threading.Lock = field(default_factory=threading.Lock)
-    failing: str = ""
+    failing: tuple[object, ...] = ()
+    """What the last failure said: looked up in the language of whoever is told of it."""
 
     @contextmanager
     def question(self) -> Iterator[None]:
@@ -31,7 +35,8 @@ class Gate:
                 yield
             return
         if not self.places.acquire(timeout=PATIENCE_S):
-            raise SourceFailed(f"{AT_ONCE} questions wait for the source already; it is slow or hangs")
+            said = _("{n} questions wait for the source already; it is slow or hangs")
+            raise SourceFailed(format_lazy(said, n=AT_ONCE))
         try:
             with self._noting():
                 yield
@@ -41,7 +46,7 @@ class Gate:
     @contextmanager
     def _as_scout(self) -> Iterator[None]:
         if not self.scout.acquire(blocking=False):
-            raise SourceFailed(self.failing)
+            raise SourceFailed(*self.failing)
         try:
             with self._noting():
                 yield
@@ -54,9 +59,9 @@ class Gate:
         try:
             yield
         except SourceFailed as error:
-            self.failing = str(error)
+            self.failing = error.args
             raise
-        self.failing = ""
+        self.failing = ()
 
 
 _gates: dict[int, Gate] = {}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from typing import Any
 
 import pytest
 from django.conf import settings
@@ -10,7 +11,10 @@ from django.test import AsyncClient, Client
 from django.utils import translation
 
 from dashboard.language import of_scope
+from remediation.models import Remediation, RuleVersion, Step, Transition
 from tests.dashboard import factories
+
+pytestmark = pytest.mark.django_db  # the page for signing in asks whether there is anybody
 
 COOKIE = settings.LANGUAGE_COOKIE_NAME
 
@@ -61,7 +65,6 @@ def test_choosing_leads_to_no_other_site() -> None:
     assert answer["Location"] == "/"
 
 
-@pytest.mark.django_db
 def test_a_request_leaves_no_language_behind() -> None:
     client = Client(headers={"Accept-Language": "zh-CN"})
     client.force_login(factories.a_user("viewer"))
@@ -80,3 +83,39 @@ def test_requests_at_once_keep_their_languages() -> None:
 def test_a_cache_between_keeps_languages_apart() -> None:
     vary = {name.strip() for name in Client().get("/login/")["Vary"].split(",")}
     assert {"Accept-Language", "Cookie"} <= vary
+
+
+CHINESE = {"Accept-Language": "zh-CN"}
+
+
+def asked(**fields: Any) -> Remediation:
+    incident = factories.an_incident(factories.a_rule(factories.a_service()))
+    return factories.a_remediation(incident, **fields)
+
+
+def test_a_refusal_is_answered_in_the_readers_language_and_kept_in_english() -> None:
+    row, user, client = asked(approvals_needed=2), factories.a_user("approver"), Client()
+    RuleVersion.objects.filter(pk=row.incident.rule_version_id).update(author=user.username)
+    client.force_login(user)
+    answer = client.post(f"/approvals/{row.pk}/approve/", {"digest": row.digest}, headers=CHINESE)
+    assert answer.status_code == 403
+    assert "而您编写了触发的规则。" in answer.content.decode()
+    kept = Transition.objects.get(kind="user", to_state="refused").reason
+    assert kept.endswith("This step takes two people who had no part in it, and you wrote the rule that fired.")
+
+
+def test_who_comes_too_late_is_told_in_their_language() -> None:
+    row, client = asked(state="superseded", reason="its pid changed"), Client()
+    client.force_login(factories.a_user("approver"))
+    answer = client.post(f"/approvals/{row.pk}/approve/", {"digest": row.digest}, headers=CHINESE)
+    assert answer.status_code == 409
+    assert "它已处于“已失效”状态" in answer.content.decode()
+
+
+def test_a_system_check_is_said_in_the_readers_language() -> None:
+    factories.a_playbook()
+    Step.objects.all().delete()
+    client = Client()
+    client.force_login(factories.a_user("viewer"))
+    assert "没有步骤。" in client.get("/system/", headers=CHINESE).content.decode()
+    assert "has no step." in client.get("/system/").content.decode()

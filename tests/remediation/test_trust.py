@@ -7,6 +7,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from django.utils.translation import override
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -250,10 +251,11 @@ def test_promotion_asks_for_attempts_lift_and_a_backtest(world: World) -> None:
         seen_at=world.now,
         ended_at=world.now,
     )
-    trust.give(playbook, Autonomy.APPROVE, by="ann", reason="", now=world.now)
+    with override("zh-hans"):
+        trust.give(playbook, Autonomy.APPROVE, by="ann", reason="", now=world.now)
     playbook.refresh_from_db()
     assert playbook.autonomy == Autonomy.APPROVE
-    assert playbook.autonomy_reason.startswith("earned")
+    assert playbook.autonomy_reason.startswith("earned: 4 faults watched to the end")  # what is kept is in English
     offered = trust.proposal(playbook, now=world.now)
     assert offered is not None
     assert not offered.met
