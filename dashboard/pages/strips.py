@@ -23,7 +23,7 @@ from dashboard.live.fragments import Context, Fragment, add, once
 from dashboard.pages import gaps, health
 from dashboard.pages.gaps import Gaps, Span
 from dashboard.pages.words import span
-from remediation.models import Incident, RuleStatus, RuleVersion, Transition
+from remediation.models import Incident, Prepared, RuleStatus, RuleVersion, Transition
 from remediation.states import IncidentState, Severity
 
 BARS = 40
@@ -81,15 +81,40 @@ def strips() -> Mapping[int, Strip]:
     return found
 
 
+_fired = Prepared(
+    lambda given: (
+        Incident.objects.exclude(service=None)
+        .exclude(fired_at=None)
+        .exclude(severity=Severity.INFO)
+        .filter(~Q(state=IncidentState.RESOLVED) | Q(resolved_at__gt=given("since")))
+        .values_list("service_id", "rule_id", "opened_at", "resolved_at")
+    )
+)
+_before = Prepared(
+    lambda given: Transition.objects.filter(at__lt=given("since")).order_by("-pk").values_list("pk", flat=True)[:1]
+)
+_lines = Prepared(
+    lambda given: (
+        Transition.objects.filter(kind="rule", to_state__in=("unknown", "known again"), at__gte=given("since"))
+        .filter(pk__gt=given("before"))
+        .order_by("pk")
+        .values_list("object_id", "to_state", "at")
+    )
+)
+_unknown_now = Prepared(
+    lambda _: RuleStatus.objects.filter(unknown__gt=0, rule__enabled=True, rule__service__isnull=False).values_list(
+        "rule_id", flat=True
+    )
+)
+_first_versions = Prepared(
+    lambda given: RuleVersion.objects.filter(number=1, at__gt=given("since")).values_list("rule_id", "at")
+)
+
+
 def _bad(start: float, unwatched: Gaps) -> Mapping[int, Sequence[Span]]:
     """When each service had an incident that fired, as far as its rule was judged by."""
-    since = datetime.fromtimestamp(start, UTC)
-    rows = Incident.objects.exclude(service=None).exclude(fired_at=None).exclude(severity=Severity.INFO)
-    rows = rows.filter(~Q(state=IncidentState.RESOLVED) | Q(resolved_at__gt=since))
     found: dict[int, list[Span]] = defaultdict(list)
-    for service_id, rule, opened_at, resolved_at in rows.values_list(
-        "service_id", "rule_id", "opened_at", "resolved_at"
-    ):
+    for service_id, rule, opened_at, resolved_at in _fired.all(since=datetime.fromtimestamp(start, UTC)):
         if service_id is not None:
             open_for = (opened_at.timestamp(), resolved_at.timestamp() if resolved_at else math.inf)
             found[service_id] += gaps.without(open_for, unwatched.late.get(rule, ()))
@@ -102,18 +127,14 @@ def _blind(start: float) -> Mapping[int, Sequence[Span]]:
     The first line within the time shown says as well how it was before; a rule without any is as it is now.
     """
     since = datetime.fromtimestamp(start, UTC)
-    before = Transition.objects.filter(at__lt=since).order_by("-pk").values("pk")[:1]
-    lines = Transition.objects.filter(kind="rule", to_state__in=("unknown", "known again"), at__gte=since)
-    lines = lines.filter(pk__gt=next((row["pk"] for row in before), 0)).order_by("pk")
     found: dict[int, list[Span]] = defaultdict(list)
     lost: dict[int, float] = {}
-    for rule, to, at in lines.values_list("object_id", "to_state", "at"):
+    for rule, to, at in _lines.all(since=since, before=_before.first(since=since) or 0):
         if to == "unknown":
             lost.setdefault(rule, at.timestamp())
         elif rule in lost or rule not in found:
             found[rule].append((lost.pop(rule, -math.inf), at.timestamp()))
-    now_unknown = RuleStatus.objects.filter(unknown__gt=0, rule__enabled=True, rule__service__isnull=False)
-    for rule in now_unknown.values_list("rule_id", flat=True):
+    for rule in _unknown_now.all():
         if rule in lost or rule not in found:
             found[rule].append((lost.get(rule, -math.inf), math.inf))
     return found
@@ -121,8 +142,8 @@ def _blind(start: float) -> Mapping[int, Sequence[Span]]:
 
 def _born(start: float) -> Mapping[int, float]:
     """When the rules that are younger than the time shown came to be."""
-    rows = RuleVersion.objects.filter(number=1, at__gt=datetime.fromtimestamp(start, UTC))
-    return {rule: at.timestamp() for rule, at in rows.values_list("rule_id", "at")}
+    rows = _first_versions.all(since=datetime.fromtimestamp(start, UTC))
+    return {rule: at.timestamp() for rule, at in rows}
 
 
 def _watched(rules: Iterable[int], born: Mapping[int, float], unwatched: Gaps, first: int) -> list[int]:
