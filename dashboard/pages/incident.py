@@ -62,6 +62,7 @@ def head(argument: str) -> Context | None:
         "on_it": takeover.holder(row, now=timezone.now()) if row.open else "",
         "lengths": [(seconds, span(seconds)) for seconds in takeover.LENGTHS_S],
         "closable": row.open and (blind or not row.rule.enabled),
+        "repair": row.remediations.order_by("-pk").first() if row.open else None,
     }
 
 

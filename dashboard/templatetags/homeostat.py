@@ -158,6 +158,8 @@ def _short(item: Any) -> str:
         return gettext("yes") if item else gettext("no")
     if isinstance(item, float):
         return number(item)
+    if isinstance(item, list) and all(isinstance(one, str) for one in item):
+        return ", ".join(item)
     return item if isinstance(item, str) else json.dumps(item, default=str)
 
 

@@ -13,6 +13,7 @@ from django.utils import timezone
 
 from dashboard.pages import health, plans
 from dashboard.pages.words import ago
+from dashboard.templatetags.homeostat import facts
 from remediation.decide import freeze
 from remediation.models import Freeze, Heartbeat, Incident, Note, RuleStatus, Service, Transition, record
 from remediation.states import RemediationState
@@ -280,6 +281,21 @@ def test_why_nothing_was_done_is_said(approver: Client) -> None:
     assert "Did nothing: no playbook serves it." in page
 
 
+def test_the_head_of_an_incident_says_how_its_repair_stands(approver: Client) -> None:
+    row = factories.an_incident(factories.a_rule(factories.a_service("web")))
+    assert "#remediation-" not in head_of(approver, row)
+    held = factories.a_remediation(row, state="gated", reason="Dependency: waits for store")
+    html = head_of(approver, row)
+    assert f'href="#remediation-{held.pk}"' in html
+    assert "Held by guards" in html
+    assert "waits for store" in html
+
+
+def head_of(client: Client, incident: Incident) -> str:
+    pieces = client.get(f"/live/fragments/?key=incident-head:{incident.pk}").json()["fragments"]
+    return str(pieces[0]["html"])
+
+
 def test_a_gate_names_its_guards_and_numbers(approver: Client) -> None:
     row = factories.an_incident(factories.a_rule(factories.a_service("web")))
     guards = [
@@ -462,3 +478,7 @@ def test_rule_that_lost_sight_says_why_nothing_is_done(client: Client) -> None:
     record(rule, "unknown", now=timezone.now(), reason="no fresh sample; unknown is not a fault, so nothing is done")
     client.force_login(factories.a_user())
     assert "unknown is not a fault, so nothing is done" in client.get("/").content.decode()
+
+
+def test_a_list_of_names_is_said_as_one() -> None:
+    assert facts({"done": ["app-1", "app-2"], "left_s": 1.5}) == [("done", "app-1, app-2"), ("left s", "1.5")]
