@@ -216,10 +216,11 @@ def test_earlier_episodes_of_the_series_are_shown_too() -> None:
 def test_what_nobody_watched_is_neither_well_nor_firing() -> None:
     row = an_incident(age_s=3000)
     now = timezone.now()
-    ago = lambda minutes: now - timedelta(minutes=minutes)  # noqa: E731 - as one says it
-    Gap.objects.create(rule=row.rule, began_at=ago(40), ended_at=ago(20))
-    Gap.objects.create(rule=row.rule, began_at=ago(58), ended_at=ago(55))
-    Gap.objects.create(rule=factories.a_rule(None), began_at=ago(10), ended_at=ago(5))
+    Gap.objects.create(rule=row.rule, began_at=now - timedelta(minutes=40), ended_at=now - timedelta(minutes=20))
+    Gap.objects.create(rule=row.rule, began_at=now - timedelta(minutes=58), ended_at=now - timedelta(minutes=55))
+    Gap.objects.create(
+        rule=factories.a_rule(None), began_at=now - timedelta(minutes=10), ended_at=now - timedelta(minutes=5)
+    )
     wanted = charts.asked_range({"range": "3600"}, now=now)
     found = stretches_of(row.rule_id, row.fingerprint, wanted.start, wanted.end, now=now)
     assert [one.state for one in found] == ["unwatched", "pending", "firing", "unwatched", "firing"]

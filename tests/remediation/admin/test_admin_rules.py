@@ -291,7 +291,7 @@ def test_further_conditions_and_traffic_are_asked_as_well(source: Source) -> Non
         ("conditions", "empty", True),
         ("traffic_query", "refused", False),
     ]
-    assert found.doubts[0].text.startswith("Condition 3: The query matches no series")
+    assert str(found.doubts[0].text).startswith("Condition 3: The query matches no series")
     assert found.series == 1
 
 

@@ -119,7 +119,7 @@ def test_spans_that_are_shorter_than_the_samples_are_apart(client: Prometheus, n
 def test_a_history_without_enough_points_is_never_stored(client: Prometheus, now: float) -> None:
     (doubt,) = found(client, now, "fast_total", "ewma", params={"window_s": 60}).doubts
     assert (doubt.field, doubt.code, doubt.insist) == ("params.window_s", "few_points", False)
-    window_s = float(doubt.remedy.split()[1].removesuffix("s"))
+    window_s = float(str(doubt.remedy).split()[1].removesuffix("s"))
     assert codes(found(client, now, "fast_total", "ewma", params={"window_s": window_s})) == []
 
 
