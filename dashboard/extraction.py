@@ -156,8 +156,10 @@ def marked(base: Path, sources: list[Path]) -> dict[tuple[str, str], Message]:
         try:
             for one in read_marks(path.read_text(encoding="utf-8")):
                 before = found.get(one.key, one)
+                if before.plural != one.plural:
+                    raise Unreadable(f"“{one.id}” is counted in one place and not in another; give one a context")
                 places = tuple(dict.fromkeys([*before.places, place]))
-                found[one.key] = replace(before, plural=before.plural or one.plural, places=places)
+                found[one.key] = replace(before, places=places)
         except Unreadable as error:
             raise Unreadable(f"{place}: {error}") from error
     return found

@@ -51,7 +51,11 @@ class Offer:
 
     @property
     def summary(self) -> str:
-        return showing.summary(self.installation.plan)
+        """As showing.summary has it for the terminal, in the reader's language."""
+        plan = self.installation.plan
+        said = (gettext("%(n)d to add"), plan.count("add")), (gettext("%(n)d to change"), plan.count("change"))
+        parts = [words % {"n": count} for words, count in said if count] or [gettext("nothing to do")]
+        return gettext("%(parts)s; %(n)d unchanged.") % {"parts": ", ".join(parts), "n": plan.unchanged}
 
     @property
     def seen(self) -> str:

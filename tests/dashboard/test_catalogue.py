@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from dashboard.catalogue import Message, compiled, locale_paths, read, write
-from dashboard.extraction import Unreadable, brought_up_to_date, in_python, in_template, save
+from dashboard.extraction import Unreadable, brought_up_to_date, in_python, in_template, marked, save
 
 MESSAGES = [
     Message(id="Approve", strings=("批准",)),
@@ -115,6 +115,16 @@ def test_marks_that_cannot_work_are_refused() -> None:
         list(in_python('from django.utils.translation import gettext as _\n_(f"a {b}")'))
     with pytest.raises(Unreadable, match="tag"):
         list(in_template("{% blocktranslate %}a {% if b %}c{% endif %}{% endblocktranslate %}"))
+
+
+def test_a_text_that_is_counted_here_and_plain_there_is_refused(tmp_path: Path) -> None:
+    counted = "{% blocktranslate count n=n %}Target{% plural %}{{ n }} targets{% endblocktranslate %}"
+    (tmp_path / "a.html").write_text(counted)
+    (tmp_path / "b.html").write_text('{% translate "Target" context "one" %}')
+    assert len(marked(tmp_path, [tmp_path])) == 2
+    (tmp_path / "b.html").write_text('{% translate "Target" %}')
+    with pytest.raises(Unreadable, match="counted in one place"):
+        marked(tmp_path, [tmp_path])
 
 
 def test_translations_are_kept_and_what_is_gone_is_left_out(tmp_path: Path) -> None:
