@@ -13,6 +13,7 @@ from remediation.decide import plan as plans
 from remediation.decide.again import was_asked
 from remediation.decide.ladder import Rung, Stop, next_rung
 from remediation.decide.match import Match, choose_playbook, select_targets
+from remediation.decide.others import other_conditions
 from remediation.decide.rollout import batches, in_order
 from remediation.doorbell import ring_after_commit
 from remediation.exceptions import ConfigurationError, HomeostatError
@@ -91,7 +92,9 @@ def decide(incident: Incident, *, now: datetime) -> None:
     if unseen:
         call_person(incident, unseen, now=now)
     elif match.playbook is None:
-        _did_nothing(case, f"Did nothing: no playbook serves {incident.rule.name}. {neighbours(incident)}".strip())
+        _did_nothing(
+            case, f"Did nothing: no playbook serves {incident.rule.name}. {other_conditions(incident)}".strip()
+        )
     else:
         _climb(case, match.playbook)
 
@@ -138,22 +141,6 @@ def _bad_again(incident: Incident, past: Sequence[Remediation]) -> bool:
     if not past or past[-1].ended_at is None or incident.judged_at is None:
         return False
     return incident.verdict == Verdict.BAD and incident.judged_at > past[-1].ended_at
-
-
-def neighbours(incident: Incident) -> str:
-    """What the other rules of the same service say, for the person who wonders whether this is a fault."""
-    if incident.service_id is None:
-        return ""
-    others = SeriesState.objects.filter(rule__service_id=incident.service_id, rule__enabled=True).exclude(
-        rule_id=incident.rule_id
-    )
-    verdicts = list(others.values_list("verdict", flat=True))
-    if not verdicts:
-        return ""
-    bad, unknown = verdicts.count(Verdict.BAD), verdicts.count(Verdict.UNKNOWN)
-    if not bad and not unknown:
-        return f"All {len(verdicts)} other conditions of {incident.service} are in their normal range."
-    return f"Of {len(verdicts)} other conditions of {incident.service}, {bad} are bad and {unknown} unknown."
 
 
 def _take(case: Case, playbook: Playbook, rung: Rung) -> None:
