@@ -10,7 +10,8 @@ from functools import cache
 from importlib.metadata import entry_points
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from django.utils.translation import gettext
+from django.utils.text import format_lazy
+from django.utils.translation import gettext, gettext_lazy
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from remediation.exceptions import ConfigurationError, UnknownPlugin
@@ -118,7 +119,9 @@ def _get(found: dict[str, Any], kind: str, name: str) -> Any:
     try:
         return found[name]
     except KeyError:
-        raise UnknownPlugin(f"there is no {kind} named {name!r}; installed: {', '.join(found) or 'none'}") from None
+        said = gettext_lazy("there is no {kind} named {name}; installed: {names}")
+        names = ", ".join(found) or gettext_lazy("none")
+        raise UnknownPlugin(format_lazy(said, kind=gettext_lazy(kind), name=repr(name), names=names)) from None
 
 
 def detector(name: str) -> Detector:

@@ -11,7 +11,8 @@ from zlib import crc32
 from django.core.exceptions import ValidationError
 from django.core.validators import MinValueValidator
 from django.db import models
-from django.utils.translation import gettext_lazy
+from django.utils.text import format_lazy
+from django.utils.translation import gettext, gettext_lazy
 
 from remediation.exceptions import ConfigurationError
 from remediation.models.base import Seconds, clean_params, validate_labels
@@ -48,15 +49,16 @@ def clean_conditions(found: Any) -> list[dict[str, Any]]:
 def _clean_condition(found: dict[str, Any], at: int) -> dict[str, Any]:
     """at: its number, the rule's own query being the first."""
     name, query, detector = (str(found.get(key, "")).strip() for key in CONDITION_KEYS[:3])
-    what = f"Condition {at}{f' ({name})' if name else ''}"
+    what = gettext("Condition %(n)d") % {"n": at} + (f" ({name})" if name else "")
     params = found.get("params", {})
     unknown = sorted(found.keys() - set(CONDITION_KEYS))
     if unknown:
-        raise ValidationError({"conditions": f"{what}: {', '.join(unknown)} is unknown."})
+        said = gettext("%(condition)s: %(names)s is unknown.")
+        raise ValidationError({"conditions": said % {"condition": what, "names": ", ".join(unknown)}})
     if not query:
-        raise ValidationError({"conditions": f"{what} needs a query."})
+        raise ValidationError({"conditions": gettext("%(condition)s needs a query.") % {"condition": what}})
     if not isinstance(params, dict):
-        raise ValidationError({"conditions": f"{what}: parameters are an object."})
+        raise ValidationError({"conditions": gettext("%(condition)s: parameters are an object.") % {"condition": what}})
     try:
         clean_params("detector", detector, params)
     except ValidationError as error:
@@ -164,7 +166,8 @@ class Rule(models.Model):
         words = {"all": count, "any": 1}
         found = words.get(self.need) or (int(self.need) if DIGITS.fullmatch(self.need) else 0)
         if not 1 <= found <= count:
-            raise ConfigurationError(f"need is all, any or a number from 1 to {count}, not {self.need!r}")
+            said = gettext_lazy("need is all, any or a number from 1 to {count}, not {need}")
+            raise ConfigurationError(format_lazy(said, count=count, need=repr(self.need)))
         return found
 
     def body(self) -> dict[str, Any]:
