@@ -203,7 +203,10 @@ UPLOT_DIR = BASE_DIR / "deploy" / "setup" / "frontend" / "node_modules" / "uplot
 # Other content is another address: what browsers keep for ever is never old.
 STATIC_URL = f"static/{digest(UPLOT_DIR.parent / 'package.json')}/"
 STATIC_ROOT = HOMEOSTAT_HOME / "staticfiles"
-STATICFILES_DIRS = [("vendor/uplot", UPLOT_DIR)] if UPLOT_DIR.is_dir() else []
+# Found before the packages' own files of the same name.
+STATICFILES_DIRS: list[Path | tuple[str, Path]] = [BASE_DIR / "dashboard" / "static" / "instead"]
+if UPLOT_DIR.is_dir():
+    STATICFILES_DIRS.append(("vendor/uplot", UPLOT_DIR))
 SERVESTATIC_USE_FINDERS = True
 
 LOGGING = {

@@ -25,7 +25,7 @@ from tests.dashboard import every_page, factories
 pytestmark = pytest.mark.django_db(transaction=True)
 
 ALLOWED = 100_000
-ADMIN_ALLOWED = 1_000_000
+ADMIN_ALLOWED = 560_000
 PACKED = {"accept-encoding": "gzip"}
 LINKED = re.compile(r"""(?:\bhref|\bsrc)="([^"#]+\.(?:css|js|svg|woff2?))(?:#[^"]*)?\"""")
 NAMED = re.compile(r"""(?:\bfrom|\bimport)\s*\(?\s*"(\.[^"]+)"|url\("?([^"')#]+)""")
