@@ -20,7 +20,11 @@ from dashboard.live.fragments import Context, fragment
 from dashboard.pages import chrome, queues  # noqa: F401 - its piece stands on this page
 from remediation.models import Heartbeat, RuleStatus, Source
 
-SAID = {"rung": gettext_noop("work found"), "not_well": gettext_noop("series not well"), "rules": gettext_noop("rules")}
+SAID = {
+    "rung": gettext_noop("work found"),
+    "not_well": gettext_noop("series that are not well"),
+    "rules": gettext_noop("rules"),
+}
 """Numbers in the details of heartbeats, in words."""
 PACKAGES = ("django", "celery", "channels", "channels-redis", "prometheus-api-client", "redis", "uvicorn")
 
