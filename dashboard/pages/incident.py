@@ -21,7 +21,7 @@ from remediation.decide.again import was_asked
 from remediation.episodes import close_by_hand
 from remediation.exceptions import Conflict
 from remediation.models import Incident, Note
-from remediation.states import Outcome
+from remediation.states import REMEDIATION_LIVE, Outcome
 
 NOTE_LENGTH = 4000
 
@@ -55,6 +55,9 @@ def head(argument: str) -> Context | None:
     if row is None:
         return None
     blind = row.open and row.verdict == "unknown"
+    latest = row.remediations.order_by("-pk").first()
+    # A repair proves itself also after the condition is over.
+    matters = latest is not None and (row.open or latest.state in REMEDIATION_LIVE)
     return {
         "incident": row,
         "expected": expected(row.lower, row.upper),
@@ -62,7 +65,7 @@ def head(argument: str) -> Context | None:
         "on_it": takeover.holder(row, now=timezone.now()) if row.open else "",
         "lengths": [(seconds, span(seconds)) for seconds in takeover.LENGTHS_S],
         "closable": row.open and (blind or not row.rule.enabled),
-        "repair": row.remediations.order_by("-pk").first() if row.open else None,
+        "repair": latest if matters else None,
     }
 
 

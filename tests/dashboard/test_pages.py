@@ -289,6 +289,11 @@ def test_the_head_of_an_incident_says_how_its_repair_stands(approver: Client) ->
     assert f'href="#remediation-{held.pk}"' in html
     assert "Held by guards" in html
     assert "waits for store" in html
+    over = factories.an_incident(row.rule, state="resolved")
+    factories.a_remediation(over, state="verified")
+    assert "#remediation-" not in head_of(approver, over)
+    factories.a_remediation(over, state="verifying")
+    assert "Verifying" in head_of(approver, over)
 
 
 def head_of(client: Client, incident: Incident) -> str:
