@@ -247,11 +247,14 @@ def test_on_a_phone_an_incident_has_the_whole_width(chromium: Browser, live_serv
 
 
 def test_what_a_menu_shows_is_not_behind_the_bar_of_a_phone(chromium: Browser, live_server: LiveServer) -> None:
-    incident = factories.an_incident(factories.a_rule(factories.a_service("web")))
+    rule = factories.a_rule(factories.a_service("web"), annotations={"description": "a long story " * 80})
+    incident = factories.an_incident(rule)
     context = signed_in(chromium, live_server, size="phone")
     page = context.new_page()
     page.goto(f"/incidents/{incident.pk}/")
-    page.get_by_text("I am on it…").click()
+    opener = page.get_by_text("I am on it…")
+    opener.evaluate("one => scrollBy(0, one.getBoundingClientRect().bottom - innerHeight + 80)")  # just above the bar
+    opener.click()
     button, bar = page.get_by_role("button", name="I am on it"), page.locator("nav.nav")
     expect(button).to_be_in_viewport(ratio=1)
     low, top = button.bounding_box(), bar.bounding_box()
