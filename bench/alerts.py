@@ -176,11 +176,12 @@ def measured(world: World, sent: dict[int, float]) -> list[float]:
 
 def stuck() -> str:
     """What holds most of those that are not through."""
-    from remediation.models import Incident, Remediation
+    from remediation.models import Incident, Remediation, Transition
 
+    lost = Transition.objects.filter(kind="playbook").order_by("pk").values_list("to_state", "reason")
     rows = Remediation.objects.filter(effect_started_at=None).values_list("state", "reason")
     told = Counter(rows).most_common(3) or Counter(Incident.objects.values_list("state", "attention")).most_common(3)
-    return f"{told or 'nothing was opened'}"
+    return f"{told or 'nothing was opened'} {list(lost[:3]) or ''}"
 
 
 def main() -> None:
