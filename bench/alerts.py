@@ -20,6 +20,7 @@ import tempfile
 import threading
 import time
 from collections import Counter
+from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext
 from datetime import UTC, datetime
@@ -46,6 +47,7 @@ class World:
 
     def __init__(self) -> None:
         self.firing: dict[int, str] = {}
+        self.began: dict[int, str] = {}
         self.arrived: dict[int, list[float]] = {}
         world = self
 
@@ -95,17 +97,24 @@ class Poster:
 
     def post(self, number: int) -> float:
         """When it was sent. Anything but 2xx ends the benchmark."""
-        started = datetime.now(UTC).isoformat()
-        self.world.firing[number] = started
+        self.world.firing[number] = self.world.began[number] = datetime.now(UTC).isoformat()
+        return self._send(number, "firing", "0001-01-01T00:00:00Z")
+
+    def resolve(self, numbers: Iterable[int]) -> None:
+        """Tell that they are over, as Alertmanager does: no pull has seen them, so none can say that they are gone."""
+        for number in numbers:
+            self._send(number, "resolved", datetime.now(UTC).isoformat())
+
+    def _send(self, number: int, status: str, ends_at: str) -> float:
         alert = {
-            "status": "firing",
+            "status": status,
             "labels": {"alertname": "BenchDown", "service": f"bench-{number}"},
             "annotations": {},
-            "startsAt": started,
-            "endsAt": "0001-01-01T00:00:00Z",
+            "startsAt": self.world.began[number],
+            "endsAt": ends_at,
             "generatorURL": "",
         }
-        body = json.dumps({"version": "4", "groupKey": "bench", "status": "firing", "receiver": "b", "alerts": [alert]})
+        body = json.dumps({"version": "4", "groupKey": "bench", "status": status, "receiver": "b", "alerts": [alert]})
         headers = {"Authorization": f"Bearer {self.token}", "Content-Type": "application/json"}
         connection = self._connection()
         sent = time.time()

@@ -1,7 +1,8 @@
 """Whether the loop is slowed by open browsers: from an alert at the webhook to the effect, with none and with many.
 
 Everything runs: web, both workers, beat, Valkey, SQLite. Rounds without and with browsers on the overview take turns,
-so that what else the machine does falls on both. What is compared is the median.
+so that what else the machine does falls on both. The browsers read at the lowest priority: in life they are on other
+machines. What is compared is the median.
 """
 
 from __future__ import annotations
@@ -41,17 +42,19 @@ def loop(home: Path, clients: int, alerts: int) -> bool:
         poster = Poster(installation.port, token, world)
         time.sleep(3)
         measured(world, at_rate(poster, range(WARM), RATE))
+        poster.anew().resolve(range(WARM))
         for number in range(ROUNDS):
             count = clients if number % 2 else 0
             begin = WARM + number * each
             with ExitStack() as opened:
                 if count:
                     crowd = opened.enter_context(
-                        browsers(home, overview(installation.port, cookies[0], key="none"), cookies)
+                        browsers(home, overview(installation.port, cookies[0], key="none"), cookies, elsewhere=True)
                     )
                 cpu = cpu_s(web)
                 taken[count] += measured(world, at_rate(poster.anew(), range(begin, begin + each), RATE))
                 used[count] += cpu_s(web) - cpu
+                poster.anew().resolve(range(begin, begin + each))
                 frames += crowd.report()["heard"] if count else 0
             time.sleep(2)
     return report(taken, used, clients, frames)

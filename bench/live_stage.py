@@ -113,8 +113,11 @@ class Browsers:
 
 
 @contextmanager
-def browsers(home: Path, crowd: dict[str, Any], cookies: Sequence[str]) -> Iterator[Browsers]:
-    """One connected browser per cookie, each of which has been told how things stand."""
+def browsers(
+    home: Path, crowd: dict[str, Any], cookies: Sequence[str], *, elsewhere: bool = False
+) -> Iterator[Browsers]:
+    """One connected browser per cookie, each of which has been told how things stand. elsewhere: they read when nobody
+    else wants the processor, as if they were on other machines."""
     processes = []
     for number in range(PROCESSES):
         file = home / f"crowd-{number}.json"
@@ -124,6 +127,8 @@ def browsers(home: Path, crowd: dict[str, Any], cookies: Sequence[str]) -> Itera
     try:
         for process in processes:
             assert _line(process).strip() == "ready"
+            if elsewhere:
+                os.setpriority(os.PRIO_PROCESS, process.pid, 19)
         yield Browsers(processes)
     finally:
         for process in processes:
