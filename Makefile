@@ -5,7 +5,7 @@
 PYTHON ?= python3
 ARGS ?=
 # Files of tests side by side; AT_ONCE= runs them one after the other.
-AT_ONCE ?= -n 3 --dist loadfile
+AT_ONCE ?= -n 3 --dist loadfile --no-loadscope-reorder
 SETUP = @$(PYTHON) deploy/setup/bootstrap.py --for
 VENV_PYTHON = .venv/bin/python
 CHECKED = remediation dashboard deploy bench tests manage.py

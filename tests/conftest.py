@@ -6,6 +6,7 @@ import shutil
 import tempfile
 
 import django
+import pytest
 from django.conf import settings
 
 if "HOMEOSTAT_TEST_HOME" not in os.environ:  # pytest that is started by this one, for tests side by side, shares it
@@ -21,3 +22,9 @@ if "HOMEOSTAT_TEST_HOME" not in os.environ:  # pytest that is started by this on
 django.setup()
 if str(settings.HOMEOSTAT_HOME) != os.environ["HOMEOSTAT_TEST_HOME"]:
     raise RuntimeError("the settings were read before the tests had a home of their own: unset DJANGO_SETTINGS_MODULE")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Side by side, the long files come first: at the end one of them would run alone for minutes."""
+    if hasattr(config, "workerinput"):
+        items.sort(key=lambda item: (not item.get_closest_marker("acceptance"), not item.get_closest_marker("browser")))

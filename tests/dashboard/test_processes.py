@@ -37,6 +37,14 @@ def log() -> io.StringIO:
     return io.StringIO()
 
 
+@pytest.fixture(autouse=True)
+def _hang_up_is_heard() -> Iterator[None]:
+    """Also where whoever runs the tests ignores it, as nohup does: a family then ignores it as well."""
+    before = signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    yield
+    signal.signal(signal.SIGHUP, before)
+
+
 @pytest.fixture
 def family(log: io.StringIO) -> Iterator[Family]:
     with Family(out=log, colour=False) as family:
