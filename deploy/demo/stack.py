@@ -4,6 +4,7 @@
 whose ports moved would have other series.
 """
 
+import fcntl
 import hashlib
 import os
 import secrets
@@ -15,6 +16,7 @@ import xmlrpc.client
 from collections.abc import Callable
 from http.client import HTTPConnection
 from pathlib import Path
+from typing import TextIO
 
 from dashboard.ports import port_in_use
 from dashboard.processes import Child
@@ -26,6 +28,8 @@ from deploy.tools import find
 FIRST_PORT = 18000
 BLOCKS = 40
 LONGEST_SOCKET = 85  # the kernel allows 107; supervisord and HAProxy bind a longer name first and rename it
+_reserved: dict[int, TextIO] = {}
+"""The blocks of ports that this process holds, each by the lock on its file."""
 
 
 class DemoRunningError(Exception):
@@ -78,15 +82,35 @@ def _write_files(config: DemoConfig) -> None:
 
 
 def choose_ports(homeostat_port: int) -> dict[str, int]:
-    """The first block of consecutive ports that are all free. Raises NoPortsError."""
+    """The first block of consecutive ports that are all free. Raises NoPortsError.
+
+    It is this process's until it ends: its servers listen some seconds later, and another demo chooses meanwhile.
+    """
     for block in range(BLOCKS):
         ports = {name: FIRST_PORT + 50 * block + offset for offset, name in enumerate(PORT_NAMES)}
-        if homeostat_port not in ports.values() and not any(port_in_use("127.0.0.1", p) for p in ports.values()):
+        if homeostat_port in ports.values() or not _reserve(block):
+            continue
+        if not any(port_in_use("127.0.0.1", port) for port in ports.values()):
             return ports
+        _reserved.pop(block).close()
     raise NoPortsError(
         f"The demo needs {len(PORT_NAMES)} ports in a row on 127.0.0.1 and found none free "
         f"between {FIRST_PORT} and {FIRST_PORT + 50 * BLOCKS}."
     )
+
+
+def _reserve(block: int) -> bool:
+    """Whether no other demo of this user has the block."""
+    if block in _reserved:
+        return True
+    lock = (Path(tempfile.gettempdir()) / f"homeostat-{os.getuid()}-ports-{block}.lock").open("w")
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        lock.close()
+        return False
+    _reserved[block] = lock
+    return True
 
 
 def socket_folder(folder: Path) -> Path:

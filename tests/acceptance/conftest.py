@@ -1,4 +1,4 @@
-"""The demo, started once for all acceptance and browser tests."""
+"""The demo, started once for all tests of this folder, and stopped after them: it takes a part of a processor."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from dashboard.ports import free_port
 from tests.acceptance.running import RunningDemo
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def demo() -> Iterator[RunningDemo]:
     running = RunningDemo(port=free_port())
     try:

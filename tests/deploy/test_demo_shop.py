@@ -1,6 +1,8 @@
 """The parts of the shop that can be wrong without any server: the store's roles, demand, switches, files."""
 
 import socket
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -118,6 +120,21 @@ def test_taken_ports_move_the_demo_to_the_next_block() -> None:
         taken.listen()
         second = stack.choose_ports(8000)
     assert set(first.values()) & set(second.values()) == set()
+
+
+def test_two_demos_that_start_together_choose_other_ports() -> None:
+    """Nothing listens yet when the second one chooses."""
+    ask = "import sys; from deploy.demo.stack import choose_ports as choose; print(choose(8000)['queue'], flush=True)"
+    ask += "; sys.stdin.read()"
+    with subprocess.Popen(
+        [sys.executable, "-c", ask], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as other:
+        assert other.stdin is not None
+        assert other.stdout is not None
+        chosen = int(other.stdout.readline())
+        assert chosen not in stack.choose_ports(8000).values()
+        other.stdin.close()
+    assert other.returncode == 0
 
 
 def test_homeostats_own_port_is_left_alone() -> None:

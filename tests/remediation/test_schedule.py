@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import threading
 import time
 from typing import Any
 
@@ -110,12 +111,14 @@ def test_doorbell_without_a_broker_fails_softly_and_at_once(monkeypatch: pytest.
     slept: list[float] = []
     monkeypatch.setattr(time, "sleep", slept.append)
     tried: list[object] = []
+    here = threading.get_ident()
 
     def connect(self: socket.socket, where: object) -> None:
-        tried.append(where)
+        if threading.get_ident() == here:
+            tried.append(where)
         raise ConnectionRefusedError
 
     monkeypatch.setattr(socket.socket, "connect", connect, raising=False)
     assert doorbell.ring("reconcile", incident_id=1) is False
-    assert 1 <= len(tried) <= 2
+    assert 1 <= len(tried) <= 5, tried
     assert sum(slept) < 1
