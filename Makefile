@@ -38,7 +38,7 @@ demo-faults: ## break everything the demo can break and check that it is repaire
 
 pages: ## look at every page in a browser: accessibility, policy, language, width; what the tests do in part
 	$(SETUP) test
-	@HOMEOSTAT_EVERY_PAGE=1 exec $(VENV_PYTHON) -m pytest tests/dashboard/test_axe_browser.py tests/dashboard/test_csp_browser.py tests/dashboard/test_chinese_browser.py tests/dashboard/test_admin_phone_browser.py $(ARGS)
+	@HOMEOSTAT_EVERY_PAGE=1 exec $(VENV_PYTHON) -m pytest tests/dashboard/test_axe_browser.py tests/dashboard/test_admin_axe_browser.py tests/dashboard/test_csp_browser.py tests/dashboard/test_chinese_browser.py tests/dashboard/test_admin_phone_browser.py $(ARGS)
 
 run: ## start Homeostat for your own Prometheus: PROMETHEUS_URL=... make run
 	$(SETUP) run
