@@ -44,7 +44,7 @@ NAMES = frozenset(
 PLACE = re.compile(r"%\(\w+\)[sd]")
 """What nothing was put into."""
 WORD = re.compile(r"[A-Za-z][A-Za-z_]+")
-AS_WRITTEN = ("/styleguide/", "/first-run/main/")
+AS_WRITTEN = ("/styleguide/", "/first-run/main/", "/first-run/second/rules/redis/")
 """Samples of stored words; and what a source says and the library's rules are called."""
 SENTENCE = re.compile(r"\b[A-Za-z]+(?:,? [A-Za-z]+){2,}")
 """In the admin, where names of icons are texts and examples stand in helps, only whole sentences tell."""
