@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from django.core.signals import request_finished, request_started
 
-from dashboard.pages import audit
+from dashboard.pages import audit, charts
 
 QUIET_S = 0.05
 """A request that a closing browser had sent already begins within this time."""
@@ -59,3 +59,11 @@ def _no_request_outlives_its_test(request: pytest.FixtureRequest) -> Iterator[No
 def _nothing_of_the_chain_is_remembered(monkeypatch: pytest.MonkeyPatch) -> None:
     """A process verifies history once and goes on from there; each test has a history of its own."""
     monkeypatch.setattr(audit, "walk", audit.Walk())
+
+
+@pytest.fixture(autouse=True)
+def _no_answer_of_a_chart_is_kept() -> Iterator[None]:
+    """A process shares one answer per series and range among those who look."""
+    charts.lines.clear()
+    yield
+    charts.lines.clear()

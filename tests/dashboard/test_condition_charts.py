@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from typing import Any
 from xml.etree import ElementTree
 
@@ -11,7 +10,7 @@ import pytest
 from django.test import Client
 from django.utils import timezone
 
-from dashboard.pages import charts, condition_charts
+from dashboard.pages import condition_charts
 from remediation.history import History
 from remediation.models import Incident, Rule
 from tests.dashboard import factories
@@ -22,13 +21,6 @@ SLOW = {"name": "slow <b>", "query": "latency", "detector": "threshold", "params
 QUEUE = {"query": "queue", "detector": "zscore", "params": {}}
 ALERT = {"name": "alert", "query": 'alertname="X"', "detector": "firing_alert", "params": {}}
 SVG = "{http://www.w3.org/2000/svg}"
-
-
-@pytest.fixture(autouse=True)
-def nothing_kept() -> Iterator[None]:
-    charts.lines.clear()
-    yield
-    charts.lines.clear()
 
 
 @pytest.fixture
